@@ -1,0 +1,1 @@
+"""Headwind's classifier: sentiment and topics of financial news. Never imports monitor."""

@@ -1,0 +1,1 @@
+"""Headwind's pipeline: feeds in, articles stored, scored and counted, alerts out."""
