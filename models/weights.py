@@ -89,3 +89,17 @@ def _finite(data: np.ndarray, layout: str, exponent: int) -> bool:
         if np.any((items & exponent) == exponent):
             return False
     return True
+
+
+def pad_token(config: Path) -> int:
+    """The id that pads a batch, from the encoder's config.json; 0 when it does not say. CheckpointError if unusable."""
+    try:
+        raw = json.loads(config.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return 0
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{config}: cannot be read as JSON ({error})") from error
+    # Headwind's own configuration keeps the encoder's inside.
+    places = [raw, raw.get("encoder")] if isinstance(raw, dict) else []
+    values = [place.get("pad_token_id") for place in places if isinstance(place, dict)]
+    return next((value for value in values if isinstance(value, int) and value >= 0), 0)
