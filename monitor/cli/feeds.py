@@ -1,0 +1,160 @@
+"""feeds list|add|remove|check|import-opml|export-opml and watchlist list|import|export."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from monitor.cli.common import ACTOR, ago, one_found, opened, print_json, print_table, utc_now
+from monitor.domain import NewFeed
+from monitor.errors import FeedError
+
+
+def add_parsers(commands: Any) -> None:
+    actions = commands.add_parser("feeds", help="list, add, remove, check; OPML in and out").add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+    listed = actions.add_parser("list", help="every feed with its health")
+    listed.add_argument("--json", action="store_true")
+    listed.set_defaults(do=list_feeds)
+    add = actions.add_parser("add", help="check a feed and add it")
+    add.add_argument("url")
+    add.add_argument("--title", default="")
+    add.add_argument("--publisher", default="")
+    add.add_argument("--family", default="", help="group of publishers that speak with one voice")
+    add.add_argument("--language", default="", help="ISO 639-1; default: what the feed says, else en")
+    add.set_defaults(do=add_feed)
+    remove = actions.add_parser("remove", help="forget a feed; its articles stay")
+    remove.add_argument("url")
+    remove.set_defaults(do=remove_feed)
+    check = actions.add_parser("check", help="try every feed, or one, and report")
+    check.add_argument("url", nargs="?")
+    check.set_defaults(do=check_feeds)
+    defaults = actions.add_parser("add-defaults", help="add the list of public feeds that risk teams start from")
+    defaults.set_defaults(do=add_defaults)
+    opml_in = actions.add_parser("import-opml", help="add every feed of an OPML file")
+    opml_in.add_argument("file", type=Path)
+    opml_in.set_defaults(do=import_opml)
+    opml_out = actions.add_parser("export-opml", help="write all feeds as OPML")
+    opml_out.add_argument("file", type=Path, nargs="?", help="default: standard output")
+    opml_out.set_defaults(do=export_opml)
+
+    lists = commands.add_parser("watchlist", help="list, import or export watched companies").add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+    lists.add_parser("list").set_defaults(do=list_entities)
+    lists_in = lists.add_parser("import", help="CSV: name, aliases joined by |, optional ticker, lei, weight")
+    lists_in.add_argument("file", type=Path)
+    lists_in.set_defaults(do=import_watchlist)
+    lists_out = lists.add_parser("export")
+    lists_out.add_argument("file", type=Path)
+    lists_out.set_defaults(do=export_watchlist)
+
+
+def list_feeds(arguments: argparse.Namespace) -> int:
+    with opened() as app:
+        found, now = app.store.feeds(), utc_now()
+        if arguments.json:
+            print_json(
+                [
+                    {
+                        "id": f.id, "url": f.url, "title": f.title, "publisher": f.publisher, "family": f.family,
+                        "language": f.language, "state": f.state, "last_success": f.last_success,
+                        "failures": f.failures, "last_error": f.last_error, "items_per_day": f.items_per_day,
+                    }
+                    for f in found
+                ]
+            )  # fmt: skip
+            return 0
+        print_table(
+            ("state", "publisher", "language", "last success", "failures", "url", "last error"),
+            [
+                (f.state.value, f.publisher, f.language, ago(f.last_success, now), f.failures, f.url, f.last_error or "")
+                for f in found
+            ],
+        )
+    return 0
+
+
+def add_feed(arguments: argparse.Namespace) -> int:
+    with opened() as app:
+        feed, preview = app.add_feed(
+            NewFeed(
+                url=arguments.url,
+                title=arguments.title,
+                publisher=arguments.publisher,
+                family=arguments.family,
+                language=arguments.language,
+            ),
+            utc_now(),
+        )
+        print(f"added {feed.url}: {feed.title} ({feed.publisher}), {len(preview.drafts)} items now")
+    return 0
+
+
+def remove_feed(arguments: argparse.Namespace) -> int:
+    with opened() as app:
+        feed = one_found(app.store.feed_by_url(arguments.url), f"feed {arguments.url}")
+        app.store.remove_feed(feed.id)
+        app.store.append_audit(ACTOR, "feed.remove", feed.url, {}, utc_now())
+        print(f"removed {feed.url}; its articles stay")
+    return 0
+
+
+def check_feeds(arguments: argparse.Namespace) -> int:
+    with opened() as app:
+        urls = [arguments.url] if arguments.url else [feed.url for feed in app.store.feeds()]
+        failed = 0
+        for url, answer in app.check_feeds(urls):
+            failed += isinstance(answer, FeedError)
+            told = f"FAILS: {answer}" if isinstance(answer, FeedError) else f"ok, {len(answer.drafts)} items, {answer.title}"
+            print(f"{url}: {told}", flush=True)
+        print(f"{len(urls) - failed} of {len(urls)} feeds answer", file=sys.stderr)
+    return 1 if arguments.url and failed else 0
+
+
+def add_defaults(_: argparse.Namespace) -> int:
+    with opened() as app:
+        print(f"{app.add_default_feeds(utc_now())} feeds added; check them with: python -m monitor feeds check")
+    return 0
+
+
+def import_opml(arguments: argparse.Namespace) -> int:
+    with opened() as app:
+        added, known = app.import_opml(arguments.file, utc_now())
+        print(f"{added} feeds added, {known} already there")
+    return 0
+
+
+def export_opml(arguments: argparse.Namespace) -> int:
+    with opened() as app:
+        text = app.export_opml(utc_now())
+        if arguments.file:
+            arguments.file.write_text(text, encoding="utf-8")
+        else:
+            print(text)
+    return 0
+
+
+def list_entities(_: argparse.Namespace) -> int:
+    with opened() as app:
+        print_table(
+            ("name", "aliases", "ticker", "lei", "weight"),
+            [(e.name, "|".join(e.aliases), e.ticker, e.lei, e.weight) for e in app.store.entities()],
+        )
+    return 0
+
+
+def import_watchlist(arguments: argparse.Namespace) -> int:
+    with opened() as app:
+        saved, mentions = app.import_watchlist(arguments.file, utc_now())
+        print(f"{saved} entities saved, {mentions} mentions found in the store")
+    return 0
+
+
+def export_watchlist(arguments: argparse.Namespace) -> int:
+    with opened() as app:
+        print(f"{app.export_watchlist(arguments.file)} entities written to {arguments.file}")
+    return 0
