@@ -1,0 +1,279 @@
+"""`python -m models train`: from labelled files to a checkpoint folder that the export and the evaluation read.
+
+Every file is read and checked before anything is trained. The run's folder keeps checkpoints, logs and the splits;
+a killed run continues with `--resume` from its last checkpoint, on the same batches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from models.dataset import Example, check_classes, file_sha256, load_file, source_of
+from models.errors import DataError, ModelError
+from models.labels import SENTIMENTS
+
+METHODS: Final = ("full", "frozen", "lora", "adalora", "prefix", "adapter")
+
+
+def add_parser(subparsers: Any) -> None:
+    """Register `train` and its options; `func` runs it."""
+    parser = subparsers.add_parser("train", help="fine-tune an encoder on labelled files")
+    add = parser.add_argument
+    add("--data", nargs="+", required=True, type=Path, metavar="FILE", help="labelled CSV files, plain or .gz")
+    add("--base", default="all-MiniLM-L6-v2", help="Hugging Face encoder: name or folder (also a checkpoint of ours)")
+    add("--output", type=Path, default=Path("runs/train"), help="folder of the run (default %(default)s)")
+    add("--method", choices=METHODS, default="full", help="what is trained (default %(default)s)")
+    add("--rank", type=int, default=16, help="rank of LoRA and AdaLoRA, length of prefixes, width of adapters")
+    add("--frozen-layers", type=int, default=4, help="lowest encoder layers that --method frozen keeps")
+    add("--exclude", action="append", default=[], metavar="NAME", help="leave out a source by name; repeatable")
+    add("--rounds", type=int, default=3, help="rounds over the product's rows (default %(default)s)")
+    add("--limit", type=int, help="use only this many random rows of each file (trials)")
+    add("--minutes", type=float, help="wall-clock budget; the learning rate decays to zero by then")
+    add("--batch-size", type=int, default=64)
+    add("--accumulate", type=int, default=1, help="batches per step")
+    add("--max-length", type=int, default=96, help="tokens of a training text")
+    add("--rate", type=float, default=2e-4, help="learning rate of the top encoder layer")
+    add("--head-rate", type=float, default=1e-3, help="learning rate of heads and inserted parts")
+    add("--layer-decay", type=float, default=0.9, help="learning rate of each lower layer, times this")
+    add("--warm-up", type=float, default=0.06, help="share of the steps")
+    add("--weight-decay", type=float, default=0.01)
+    add("--dropout", type=float, default=0.1)
+    add("--pooling", choices=("mean", "mean+attention"), default="mean+attention")
+    add("--label-smoothing", type=float, default=0.05)
+    add("--class-weights", action="store_true", help="weigh sentiment classes by the inverse root of their frequency")
+    add("--later-share", type=float, default=1.0, help="share of the auxiliary rows kept in the second half of rounds")
+    add("--drop-summary", type=float, default=0.3, help="share of the draws that show a title without its summary")
+    add("--train-embeddings", action="store_true", help="also train the word embeddings (half of MiniLM's weights)")
+    add("--early-stopping", type=int, metavar="N", help="stop after N evaluations without gain; keeps the best")
+    add("--evaluate-every", type=int, default=500, help="steps between scores on the development part")
+    add("--save-every", type=int, default=150, help="steps between checkpoints")
+    add("--precision", choices=("fp32", "fp16", "bf16"), default="fp32", help="mixed precision on a GPU")
+    add("--mlm", type=float, default=0.0, metavar="ROUNDS", help="masked-language rounds on the texts first")
+    add("--fgm", type=float, default=0.0, metavar="SIZE", help="adversarial step on the embeddings (0.5 is usual)")
+    add("--augment", type=float, default=0.0, metavar="SHARE", help="share of texts with case, typo or name changes")
+    add("--distil-from", nargs="+", type=Path, default=[], metavar="FOLDER", help="checkpoints whose mean teaches")
+    add("--resume", action="store_true", help="continue the run in --output from its last checkpoint")
+    add("--seed", type=int, default=17)
+    parser.set_defaults(func=run)
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Checked examples of a run with their splits and, per file, name, licence, rows and hash."""
+
+    examples: list[Example]
+    splits: list[str]
+    files: list[dict[str, Any]]
+
+    def part(self, split: str, product_only: bool = False) -> list[Example]:
+        return [
+            example
+            for example, where in zip(self.examples, self.splits, strict=True)
+            if where == split and (not product_only or example.auxiliary is None)
+        ]
+
+
+def load_corpus(paths: list[Path], exclude: list[str], limit: int | None = None) -> Corpus:
+    """Read, check and split every file. Raises DataError before anything is used."""
+    from models.splits import assign_splits
+
+    known = {path.name.split(".")[0] for path in paths}
+    unknown = [name for name in exclude if name not in known]
+    if unknown:
+        raise DataError(f"--exclude {unknown[0]}: no such file among --data ({', '.join(sorted(known))})")
+    examples: list[Example] = []
+    files = []
+    product_names = []
+    for path in paths:
+        name = path.name.split(".")[0]
+        if name in exclude:
+            continue
+        found = load_file(path)
+        check_classes(path, found)
+        if limit is not None and limit < len(found):
+            # Files are often sorted by label: a trial takes a random part, always the same one.
+            found = random.Random(0).sample(found, limit)
+        auxiliary = found[0].auxiliary is not None
+        if not auxiliary:
+            product_names.append(name)
+        source = source_of(path, ("label", "topics"))
+        files.append(
+            {
+                "name": name,
+                "licence": source.licence,
+                "rows": len(found),
+                "sha256": file_sha256(path),
+                "used_for": f"auxiliary head {source.head}" if auxiliary else "sentiment and topics",
+            }
+        )
+        examples += found
+    if not examples:
+        raise DataError("--exclude leaves no data")
+    return Corpus(examples, list(assign_splits(examples, product_names)), files)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; 0 when the checkpoint is written to OUTPUT/final."""
+    corpus = load_corpus(args.data, args.exclude, args.limit)
+    final = train(args, corpus)
+    print(f"checkpoint: {final}", file=sys.stderr)
+    return 0
+
+
+def build_model(args: argparse.Namespace, corpus: Corpus) -> Any:
+    """The network for this run: from a base or one of our checkpoints, with the heads the data needs."""
+    from models import methods
+    from models.network import HeadwindModel
+    from models.sources import SOURCES
+
+    used = {example.source for example in corpus.examples if example.auxiliary is not None}
+    heads = {kind: {} for kind in ("sentiment", "topic")}  # type: dict[str, dict[str, list[str]]]
+    for name in sorted(used):
+        source = SOURCES[name]
+        heads[source.kind][source.head] = list(source.head_labels)
+    adapter_size = args.rank if args.method == "adapter" else 0
+    config_file = Path(args.base) / "config.json"
+    if config_file.is_file() and json.loads(config_file.read_text(encoding="utf-8")).get("model_type") == "headwind":
+        model = HeadwindModel.from_pretrained(args.base)
+    else:
+        model = HeadwindModel.from_base(
+            args.base, heads["sentiment"], heads["topic"], args.dropout, args.pooling, adapter_size
+        )
+    if not args.train_embeddings and not args.fgm:
+        # Half of MiniLM's weights, and words unseen in training keep the place that pretraining gave them.
+        model.encoder.get_input_embeddings().weight.requires_grad_(False)
+    return methods.apply(model, args.method, rank=args.rank, frozen_layers=args.frozen_layers)
+
+
+def class_weights(examples: list[Example]) -> tuple[float, ...]:
+    """Inverse root of each sentiment's frequency, mean one."""
+    counts = [1 + sum(example.sentiment == k for example in examples) for k in range(len(SENTIMENTS))]
+    raw = [count**-0.5 for count in counts]
+    return tuple(value * len(raw) / sum(raw) for value in raw)
+
+
+def train(args: argparse.Namespace, corpus: Corpus) -> Path:
+    """Run the training and write the final network, tokenizer and run description. Returns their folder."""
+    import torch
+    from transformers import AutoTokenizer, EarlyStoppingCallback, TrainingArguments, set_seed
+    from transformers.trainer_utils import get_last_checkpoint
+
+    from models import methods
+    from models.augment import Augmenter
+    from models.batches import Collator, EvaluationRows, TrainingRows, draw_rounds, order_by_length
+    from models.network import HeadwindModel, LossWeights, resolve_base
+    from models.trainer import Budget, HeadwindTrainer, product_metrics
+
+    set_seed(args.seed)
+    output: Path = args.output
+    output.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(output / "tensorboard"))
+    model = build_model(args, corpus)
+    tokenizer = AutoTokenizer.from_pretrained(resolve_base(args.base), trust_remote_code=False)
+    training, development = corpus.part("train"), corpus.part("dev", product_only=True)
+    if args.mlm:
+        from models.pretrain import masked_language_rounds
+
+        masked_language_rounds(model, tokenizer, [example.joined for example in training], args)
+    inner = methods.unwrap(model)
+    inner.loss_weights = LossWeights(
+        label_smoothing=args.label_smoothing,
+        sentiment_classes=class_weights(training) if args.class_weights else None,
+    )
+    rounds = draw_rounds(training, args.rounds, args.seed, later_share=args.later_share)
+    lengths = [len(example.text) + min(130, len(example.summary)) for example in training]
+    rows = TrainingRows(
+        training,
+        order_by_length(rounds, lengths, args.batch_size, args.seed),
+        tokenizer,
+        {name: number for number, name in enumerate(inner.auxiliary_names)},
+        args.max_length,
+        args.drop_summary,
+        Augmenter(args.augment) if args.augment else None,
+        args.seed,
+    )
+    best = args.early_stopping is not None
+    settings = TrainingArguments(
+        output_dir=str(output),
+        per_device_train_batch_size=args.batch_size,
+        per_device_eval_batch_size=args.batch_size,
+        gradient_accumulation_steps=args.accumulate,
+        num_train_epochs=1,
+        learning_rate=args.rate,
+        warmup_steps=args.warm_up,
+        weight_decay=args.weight_decay,
+        max_grad_norm=1.0,
+        bf16=args.precision == "bf16",
+        fp16=args.precision == "fp16",
+        logging_steps=25,
+        eval_strategy="steps" if development else "no",
+        eval_steps=args.save_every if best else args.evaluate_every,
+        save_steps=args.save_every,
+        save_total_limit=2,
+        load_best_model_at_end=best,
+        metric_for_best_model="score",
+        greater_is_better=True,
+        report_to=["tensorboard", *(["wandb"] if os.environ.get("WANDB_API_KEY") else [])],
+        remove_unused_columns=False,
+        dataloader_num_workers=0,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        seed=args.seed,
+    )
+    trainer = HeadwindTrainer(
+        model=model,
+        args=settings,
+        train_dataset=rows,
+        eval_dataset=EvaluationRows(development, tokenizer, args.max_length) if development else None,
+        data_collator=Collator(tokenizer.pad_token_id),
+        compute_metrics=product_metrics,
+        budget=Budget(output, args.minutes * 60 if args.minutes else None),
+        head_rate=args.head_rate,
+        layer_decay=args.layer_decay,
+        teachers=[HeadwindModel.from_pretrained(folder) for folder in args.distil_from],
+        fgm=args.fgm,
+        callbacks=[EarlyStoppingCallback(args.early_stopping)] if best else None,
+    )
+    last = get_last_checkpoint(str(output)) if args.resume else None
+    if args.resume and last is None:
+        raise ModelError(f"--resume: {output} holds no checkpoint")
+    outcome = trainer.train(resume_from_checkpoint=last)
+    final = output / "final"
+    save_network(methods.merged(model), tokenizer, final)
+    description = {
+        "arguments": {key: _plain(value) for key, value in vars(args).items() if key not in ("func", "command")},
+        "files": corpus.files,
+        "metrics": {key: float(value) for key, value in outcome.metrics.items()},
+        "history": trainer.state.log_history,
+        "seconds": trainer.budget.elapsed,
+        "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+    }
+    (final / "run.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
+    return final
+
+
+def _plain(value: Any) -> Any:
+    """A command-line value for JSON; of paths only the last part, so no description names a machine's folders."""
+    if isinstance(value, Path):
+        return value.name
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+
+
+def save_network(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write config.json, model.safetensors (half precision) and the tokenizer's files to `folder`."""
+    import copy
+
+    import torch
+
+    folder.mkdir(parents=True, exist_ok=True)
+    # A copy: the caller's network stays in its own precision.
+    copy.deepcopy(model).to(torch.float16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
