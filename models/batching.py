@@ -125,12 +125,14 @@ def plan(
     token_budget: int,
     width_multiple: int = 1,
     spare: int = 0,
+    max_width: int | None = None,
     fixed_height: bool = False,
 ) -> Iterator[Batch]:
     """Batches of texts of one width, longest first so that memory peaks at once and not after an hour.
 
     lengths: tokens of each text. token_budget: tokens of one batch, padding included; a longer text goes alone.
-    width_multiple: widths are rounded up to this, after `spare` padded positions have been added to each text.
+    width_multiple: widths are rounded up to this, after `spare` padded positions have been added to each text,
+        but not beyond `max_width`, the positions that the network has.
     fixed_height: every batch of a width has the same height, whatever came with it. A GPU library picks its kernel by
         shape, and kernels differ in the last digits: a fixed shape gives a text the same numbers in every batch.
     """
@@ -138,6 +140,8 @@ def plan(
         raise ValueError("token_budget and width_multiple must be 1 or more")
     exact = np.asarray(lengths, dtype=np.int64)
     widths = -(-(exact + spare) // width_multiple) * width_multiple
+    if max_width is not None:
+        widths = np.maximum(np.minimum(widths, max_width), exact)
     order = np.argsort(-widths, kind="stable")
     ordered = widths[order]
     ends = [*(np.flatnonzero(np.diff(ordered)) + 1).tolist(), len(ordered)] if len(ordered) else []

@@ -56,7 +56,7 @@ def explain(classifier: Classifier, text: str, max_parts: int = MAX_PARTS) -> li
         return []
     place = SENTIMENTS.index(whole.sentiment)
     base = _shares(whole)[place]
-    result = []
+    result: list[WordContribution] = []
     for part, prediction in zip(parts, occluded, strict=True):
         # Nothing left to read is no evidence for anything: all sentiments alike.
         rest = _shares(prediction)[place] if prediction is not None else 1 / len(SENTIMENTS)

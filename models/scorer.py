@@ -43,6 +43,7 @@ class Shapes:
     token_budget: int
     width_multiple: int = 1
     spare: int = 0
+    max_width: int | None = None
     fixed_height: bool = False
     chunk: int = CHUNK
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from transformers.utils import logging as transformers_logging
 
 from models.batching import Encoder, in_chunks, padded
 from models.calibrate import Calibration
@@ -164,7 +166,8 @@ class TorchClassifier(Scorer):
     def _to(self, device: str) -> None:
         self._device = device
         self._most_tokens = 1 << 40
-        self.shapes = CUDA_SHAPES if device == "cuda" else CPU_SHAPES
+        positions = self._model.encoder.config.get_text_config().to_dict().get("max_position_embeddings")
+        self.shapes = replace(CUDA_SHAPES, max_width=positions) if device == "cuda" else CPU_SHAPES
         self._model.to(device)
         # The encoder is all of the work; the heads stay in fp32, since three digits of a logit are too few to give
         # the same probabilities as the CPU does.
@@ -172,8 +175,11 @@ class TorchClassifier(Scorer):
 
 
 def _load_network(folder: Path) -> HeadwindModel:
+    bars = transformers_logging.is_progress_bar_enabled()
+    # A bar for half a second of loading would break into the worker's log and the command line's one-line errors.
+    transformers_logging.disable_progress_bar()
     try:
-        model, report = HeadwindModel.from_pretrained(
+        loaded: Any = HeadwindModel.from_pretrained(
             folder,
             dtype=torch.float32,
             use_safetensors=True,
@@ -184,6 +190,10 @@ def _load_network(folder: Path) -> HeadwindModel:
     except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{folder}: torch cannot load it ({reason})") from error
+    finally:
+        if bars:
+            transformers_logging.enable_progress_bar()
+    model, report = loaded  # a pair, since output_loading_info is asked for
     # Weights that are missing would be drawn at random without a word.
     wrong = [*report["missing_keys"], *report["unexpected_keys"], *report["mismatched_keys"]]
     if wrong:
