@@ -1,0 +1,49 @@
+"""The documentation fails when it is wrong: each setting, command and rule kind appears where people look."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from monitor.cli import build_parser
+from monitor.domain import RuleKind
+from monitor.settings import described
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+@pytest.mark.parametrize(("name", "variable", "default", "text"), described(), ids=lambda value: str(value)[:20])
+def test_every_setting_stands_in_the_operations_guide(name: str, variable: str, default: str, text: str) -> None:
+    row = next((line for line in (DOCS / "operations.md").read_text().splitlines() if f"`{variable}`" in line), "")
+    assert f"`{name}`" in row
+    assert text in row
+    assert not default or f"`{default}`" in row
+
+
+def commands() -> list[str]:
+    actions = [a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction)]
+    return sorted(actions[0].choices)
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_stands_in_the_command_reference(command: str) -> None:
+    assert f"python -m monitor {command}" in (DOCS / "commands.md").read_text()
+
+
+@pytest.mark.parametrize("kind", list(RuleKind))
+def test_every_rule_kind_is_explained(kind: RuleKind) -> None:
+    assert f"`{kind.value}`" in (DOCS / "alerts.md").read_text()
+
+
+def test_relative_links_in_the_docs_lead_somewhere() -> None:
+    import re
+
+    root = DOCS.parent
+    broken = []
+    for page in [*root.glob("*.md"), *DOCS.glob("*.md")]:
+        for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text(encoding="utf-8")):
+            if not (page.parent / target).exists():
+                broken.append(f"{page.name}: {target}")
+    assert broken == []
