@@ -23,6 +23,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -398,6 +399,11 @@ def proxy_of(url: str) -> httpcore.Proxy | None:
     return httpcore.Proxy(bare, auth=auth)
 
 
+def _no_cookies() -> CookieJar:
+    """Feeds and channels get no memory: cookies of one must not be sent for another on the same host."""
+    return CookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+
+
 def guarded_client(
     policy: AddressPolicy,
     *,
@@ -415,6 +421,7 @@ def guarded_client(
         timeout=timeout,
         follow_redirects=False,
         trust_env=False,
+        cookies=_no_cookies(),
         headers={"User-Agent": USER_AGENT},
     )
 
@@ -434,5 +441,6 @@ def guarded_async_client(
         timeout=timeout,
         follow_redirects=False,
         trust_env=False,
+        cookies=_no_cookies(),
         headers={"User-Agent": USER_AGENT},
     )

@@ -1,0 +1,90 @@
+"""Parsing in processes that can be killed: a few hostile kilobytes can hold a parser for minutes.
+
+Every document goes to the pool. There is no quick way past it, because no check cheap enough to run in the worker
+itself can promise that feedparser will be done with a document in time.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+
+from pebble import ProcessExpired, ProcessPool
+
+from monitor.domain import Fetched, ParsedFeed
+from monitor.errors import FeedError
+from monitor.feeds.documents import parse_document
+
+Parsed = ParsedFeed | FeedError
+
+
+class ParserPool:
+    """Processes that parse; each is stopped after `timeout_s` on one document, and renewed after many."""
+
+    def __init__(self, workers: int = 2, timeout_s: float = 5.0, memory_mb: int = 768, documents: int = 500) -> None:
+        self._workers, self._timeout_s, self._memory_mb, self._documents = workers, timeout_s, memory_mb, documents
+        self._pool: ProcessPool | None = None
+        self._starting = threading.Lock()
+
+    def parse(self, fetched: Fetched) -> ParsedFeed:
+        """Raises `FeedError`: `not_a_feed`, or `parser` when the document stopped the parser."""
+        done: Future[Parsed] = Future()
+        self.submit(fetched, done.set_result)
+        parsed = done.result()
+        if isinstance(parsed, FeedError):
+            raise parsed
+        return parsed
+
+    def submit(self, fetched: Fetched, done: Callable[[Parsed], None]) -> None:
+        """Parse in the background; `done` is called once, from a thread of the pool."""
+        future = self._started().schedule(
+            _parse, args=(fetched.body, fetched.content_type, fetched.url), timeout=self._timeout_s
+        )
+        future.add_done_callback(lambda finished: done(self._outcome(finished)))
+
+    def close(self) -> None:
+        with self._starting:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.stop()
+            pool.join()
+
+    def _started(self) -> ProcessPool:
+        with self._starting:
+            if self._pool is None:
+                # Not fork: the fetcher's thread may hold locks at that moment. The server forks from a clean process.
+                context = multiprocessing.get_context("forkserver")
+                context.set_forkserver_preload(["monitor.feeds.documents"])
+                self._pool = ProcessPool(
+                    max_workers=self._workers,
+                    max_tasks=self._documents,
+                    context=context,
+                    initializer=_limit_memory,
+                    initargs=[self._memory_mb],
+                )
+            return self._pool
+
+    def _outcome(self, future: Future[ParsedFeed]) -> Parsed:
+        try:
+            return future.result()
+        except FeedError as error:
+            return error
+        except FutureTimeout:
+            return FeedError(f"the document held the parser for {self._timeout_s:g} s and was stopped", kind="parser")
+        except ProcessExpired:
+            return FeedError("the document ended the parser process", kind="parser")
+        except Exception as error:  # whatever a document makes the parser raise is the document's fault
+            return FeedError(f"the parser failed on the document: {type(error).__name__}", kind="parser")
+
+
+def _limit_memory(megabytes: int) -> None:
+    limit = megabytes * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def _parse(body: bytes, content_type: str, url: str) -> ParsedFeed:
+    return parse_document(body, content_type, url)
