@@ -88,8 +88,7 @@ def past_items(now: datetime) -> list[SampleItem]:
         for row in _rows("stories.jsonl")
         for item in _with_copies(
             row,
-            midnight
-            + timedelta(days=row["day"], hours=int(row["time"][:2]), minutes=int(row["time"][3:])),
+            midnight + timedelta(days=row["day"], hours=int(row["time"][:2]), minutes=int(row["time"][3:])),
         )
     ]
     return sorted((item for item in items if item.published <= now), key=lambda item: item.published)
@@ -98,9 +97,7 @@ def past_items(now: datetime) -> list[SampleItem]:
 def spike_items(start: datetime, pace: float = 1.0) -> list[SampleItem]:
     """The bad morning, oldest first: `minute` m of the file comes at start + m × pace minutes."""
     items = [
-        item
-        for row in _rows("spike.jsonl")
-        for item in _with_copies(row, start + timedelta(minutes=row["minute"]))
+        item for row in _rows("spike.jsonl") for item in _with_copies(row, start + timedelta(minutes=row["minute"]))
     ]
     items = [
         SampleItem(

@@ -141,7 +141,9 @@ class Worker:
 
     def _beat(self, leading: bool) -> None:
         self.app.store.beat(
-            BEAT, self.clock(), {"name": self.name, "pid": os.getpid(), "leading": leading, "errors": dict(self._errors)}
+            BEAT,
+            self.clock(),
+            {"name": self.name, "pid": os.getpid(), "leading": leading, "errors": dict(self._errors)},
         )
 
 

@@ -70,9 +70,7 @@ def refresh_counts(store: Store, stopped: Callable[[], bool] = lambda: False) ->
         pass
 
 
-def predict_or_set_aside(
-    classifier: Classifier, articles: Sequence[Article]
-) -> list[tuple[int, Prediction | None]]:
+def predict_or_set_aside(classifier: Classifier, articles: Sequence[Article]) -> list[tuple[int, Prediction | None]]:
     """Predictions in order. Where a batch fails, its halves are tried; a single failing article gets None."""
     texts = [join_title_and_summary(article.title, article.summary) for article in articles]
     try:
@@ -84,6 +82,4 @@ def predict_or_set_aside(
             log.warning("article set aside", article=articles[0].id, error=f"{type(error).__name__}: {error}"[:200])
             return [(articles[0].id, None)]
         middle = len(articles) // 2
-        return predict_or_set_aside(classifier, articles[:middle]) + predict_or_set_aside(
-            classifier, articles[middle:]
-        )
+        return predict_or_set_aside(classifier, articles[:middle]) + predict_or_set_aside(classifier, articles[middle:])

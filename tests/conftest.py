@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """HEADWIND_HOME in the test's folder; nothing of the developer's environment leaks in, the corpora's place apart."""
+    """HEADWIND_HOME in the test's folder; nothing of the developer's environment leaks in (the corpora may)."""
     for name in [name for name in os.environ if name.startswith("HEADWIND_") and name != "HEADWIND_CORPORA"]:
         monkeypatch.delenv(name)
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):

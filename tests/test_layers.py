@@ -43,6 +43,8 @@ LAYERS: list[tuple[str, set[str]]] = [
             "monitor.mentions",
             "monitor.promotion",
             "monitor.samples",
+            "monitor.sample_feeds",
+            "monitor.review",
         },
     ),
     ("composition root", {"monitor.app"}),
@@ -123,14 +125,17 @@ def test_sibling_folders_do_not_know_each_other(name: str) -> None:
         one
         for one in imports_of(name, modules()[name]) - seams
         for other in SIBLINGS
-        if other != home and (one == other or one.startswith(other + "."))
+        if other != home
+        and (one == other or one.startswith(other + "."))
         and not any(one == seam or seam.startswith(one + ".") for seam in seams)
     }
     assert sideways == set()
 
 
 def test_the_classifier_does_not_know_the_pipeline() -> None:
-    guilty = [n for n, p in modules().items() if n.startswith("models") and any("monitor" in i for i in imports_of(n, p))]
+    guilty = [
+        n for n, p in modules().items() if n.startswith("models") and any("monitor" in i for i in imports_of(n, p))
+    ]
     assert guilty == []
 
 

@@ -60,7 +60,9 @@ def status(arguments: argparse.Namespace) -> int:
             f"{feeds['disabled']} disabled"
         )
         print(f"alerts       {answer['alerts_open']} open")
-        print(f"deliveries   {sent['pending']} pending, {sent['sent']} sent, {sent['failed']} failed, {sent['dead']} dead")
+        print(
+            f"deliveries   {sent['pending']} pending, {sent['sent']} sent, {sent['failed']} failed, {sent['dead']} dead"
+        )
         print(f"model        {answer['model_version'] or 'none'}")
         print(f"data as of   {answer['data_as_of'] or 'never'} ({ago(answer['data_as_of'], now)})")
         print(f"worker       {answer['worker']}")
@@ -130,7 +132,9 @@ def audit_log(arguments: argparse.Namespace) -> int:
             return 0
         for entry in app.store.audit(200):
             row = asdict(entry)
-            print(f"{row['seq']} {row['at'].isoformat()} {row['actor']} {row['action']} {row['subject']} {row['detail']}")
+            print(
+                f"{row['seq']} {row['at'].isoformat()} {row['actor']} {row['action']} {row['subject']} {row['detail']}"
+            )
     return 0
 
 

@@ -77,7 +77,9 @@ def backtest(arguments: argparse.Namespace) -> int:
                 for a in answer["alerts"]
             ],
         )  # fmt: skip
-        print(f"{len(answer['alerts'])} alerts from {answer['from']} to {answer['to']}, {answer['per_week']:.2f} a week")
+        print(
+            f"{len(answer['alerts'])} alerts from {answer['from']} to {answer['to']}, {answer['per_week']:.2f} a week"
+        )
     return 0
 
 

@@ -71,7 +71,15 @@ def list_feeds(arguments: argparse.Namespace) -> int:
         print_table(
             ("state", "publisher", "language", "last success", "failures", "url", "last error"),
             [
-                (f.state.value, f.publisher, f.language, ago(f.last_success, now), f.failures, f.url, f.last_error or "")
+                (
+                    f.state.value,
+                    f.publisher,
+                    f.language,
+                    ago(f.last_success, now),
+                    f.failures,
+                    f.url,
+                    f.last_error or "",
+                )
                 for f in found
             ],
         )
@@ -109,7 +117,11 @@ def check_feeds(arguments: argparse.Namespace) -> int:
         failed = 0
         for url, answer in app.check_feeds(urls):
             failed += isinstance(answer, FeedError)
-            told = f"FAILS: {answer}" if isinstance(answer, FeedError) else f"ok, {len(answer.drafts)} items, {answer.title}"
+            told = (
+                f"FAILS: {answer}"
+                if isinstance(answer, FeedError)
+                else f"ok, {len(answer.drafts)} items, {answer.title}"
+            )
             print(f"{url}: {told}", flush=True)
         print(f"{len(urls) - failed} of {len(urls)} feeds answer", file=sys.stderr)
     return 1 if arguments.url and failed else 0

@@ -44,7 +44,9 @@ def poll(arguments: argparse.Namespace) -> int:
             count += 1
             failed += result.error is not None
             told = result.error or (
-                "not modified" if result.not_modified else f"{result.new} new, {result.revised} revised, {result.seen} seen"
+                "not modified"
+                if result.not_modified
+                else f"{result.new} new, {result.revised} revised, {result.seen} seen"
             )
             print(f"{result.feed.url}: {told}", flush=True)
         if not count:
@@ -68,7 +70,9 @@ def watch(arguments: argparse.Namespace) -> int:
         app.prepare()
         transitions = app.watch(arguments.now or utc_now())
         if arguments.json:
-            print_json([{"kind": t.kind, "rule": t.rule, "series": t.series, "summary": t.summary} for t in transitions])
+            print_json(
+                [{"kind": t.kind, "rule": t.rule, "series": t.series, "summary": t.summary} for t in transitions]
+            )
         else:
             for one in transitions:
                 print(f"{one.kind.value}: {one.series}: {one.summary}")
