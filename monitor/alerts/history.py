@@ -1,0 +1,230 @@
+"""The past that the statistic reads: counts of stories per series and hour, as arrays.
+
+Only stories that count towards alerts are here. A day whose stories carry calendar days only (an imported archive)
+cannot be told apart by the hour: it is marked `day_like`, its counts are spread evenly over its hours, so that sums
+over whole days are exact, and it is judged at its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.domain import ALL, DateQuality, Rollup, StoryFact, series_of_entity, series_of_topic
+
+Floats = NDArray[np.float64]
+HOUR: Final = timedelta(hours=1)
+DAY: Final = timedelta(days=1)
+OTHER: Final = "topic:other"
+
+# Above this share of a day's stories at midnight, the day's dates have no time of day.
+_MIDNIGHT_SHARE: Final = 0.9
+_ENOUGH_TO_TELL: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """Counts from `start` (midnight UTC) in steps of an hour up to `end` (exclusive; on the hour or within one).
+
+    stories, negative, score: [series, hours] of stories that count, the negative ones, the sum of scores of all.
+    volume: [hours] stories of all news that are not negative; the measure of how much news came at all.
+    day_like: [days] dates of that day have no time of day; its counts are spread over its hours.
+    other_left_out: `all` holds no story whose only topic is `other`.
+    """
+
+    start: datetime
+    end: datetime
+    series: tuple[str, ...]
+    stories: Floats
+    negative: Floats
+    volume: Floats
+    day_like: NDArray[np.bool_]
+    score: Floats | None = None
+
+    @property
+    def hours(self) -> int:
+        return int(self.negative.shape[1])
+
+    @property
+    def last_fraction(self) -> float:
+        """How much of the last hour lies before `end`, 0 to 1; the statistic expects that much less of it."""
+        whole = self.start + (self.hours - 1) * HOUR
+        return min(1.0, max(1 / 60, (self.end - whole) / HOUR))
+
+    def hour_at(self, index: int) -> datetime:
+        return self.start + index * HOUR
+
+    def first_hour(self) -> datetime | None:
+        """The first hour with any counting story: where the real past begins."""
+        seen = np.flatnonzero(self.volume + self.total_negative() > 0)
+        return self.hour_at(int(seen[0])) if len(seen) else None
+
+    def total_negative(self) -> Floats:
+        """[hours] negative stories of all news; zeros when `all` is not among the series."""
+        if ALL in self.series:
+            return np.asarray(self.negative[self.series.index(ALL)])
+        return np.zeros(self.hours)
+
+
+class HistorySource(Protocol):
+    """Where the past comes from: the store when live, a list of story facts in tests and replays."""
+
+    def history(self, start: datetime, end: datetime) -> History:
+        """Counts of every series in [start, end)."""
+        ...
+
+    def negative_facts(self, series: str, start: datetime, end: datetime, limit: int) -> list[StoryFact]:
+        """Counting negative stories of a series in the span, most negative first."""
+        ...
+
+
+def midnight(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def hours_between(start: datetime, end: datetime) -> int:
+    """Hour cells from `start` that [start, end) touches."""
+    return max(1, int(-((start - end) // HOUR)))
+
+
+def history_from_rollups(
+    rollups: Iterable[Rollup], series: Sequence[str], start: datetime, end: datetime
+) -> History:
+    """From hour cells of the store. `series` must name `all`, and `topic:other`, which is taken out of `all`."""
+    start = midnight(start)
+    size = hours_between(start, end)
+    names = tuple(dict.fromkeys(series))
+    row = {name: index for index, name in enumerate(names)}
+    cells = [
+        (row[r.series], (r.hour - start) // HOUR, r.alert_stories, r.alert_negative, r.score_sum)
+        for r in rollups
+        if r.series in row
+    ]
+    stories, negative, score = (np.zeros((len(names), size)) for _ in range(3))
+    if cells:
+        columns = np.array(cells, dtype=np.float64).T
+        at = (columns[0].astype(int), columns[1].astype(int))
+        inside = (at[1] >= 0) & (at[1] < size)
+        where = (at[0][inside], at[1][inside])
+        np.add.at(stories, where, columns[2][inside])
+        np.add.at(negative, where, columns[3][inside])
+        np.add.at(score, where, columns[4][inside])
+    return _finished(start, end, names, stories, negative, score, None)
+
+
+def history_from_facts(facts: Iterable[StoryFact], start: datetime, end: datetime) -> History:
+    """From story facts: every series that a fact belongs to. Facts outside the span are passed over."""
+    start = midnight(start)
+    size = hours_between(start, end)
+    row: dict[str, int] = {ALL: 0, OTHER: 1}
+    places: list[int] = []
+    hours: list[int] = []
+    bad: list[bool] = []
+    scores: list[float] = []
+    days = size // 24 + 1
+    dated, undated = np.zeros(days), np.zeros(days)
+    for fact in facts:
+        hour = (fact.hour - start) // HOUR
+        if not fact.counts or not 0 <= hour < size:
+            continue
+        if fact.date_quality is DateQuality.EXACT:
+            dated[hour // 24] += 1
+        else:
+            undated[hour // 24] += 1
+        negative = fact.sentiment == "negative"
+        for name in series_of_fact(fact):
+            places.append(row.setdefault(name, len(row)))
+            hours.append(hour)
+            bad.append(negative)
+            scores.append(fact.score)
+    shape = (len(row), size)
+    flat = np.array(places, dtype=np.int64) * size + np.array(hours, dtype=np.int64)
+    cells = len(row) * size
+    stories = np.bincount(flat, minlength=cells).reshape(shape).astype(float)
+    minus = np.bincount(flat, weights=np.array(bad, dtype=float), minlength=cells).reshape(shape)
+    score = np.bincount(flat, weights=np.array(scores, dtype=float), minlength=cells).reshape(shape)
+    day_like = _filled(undated > dated, (dated + undated) >= 1)
+    return _finished(start, end, tuple(row), stories, minus, score, day_like)
+
+
+def series_of_fact(fact: StoryFact) -> list[str]:
+    """Every series that a story counts in."""
+    names = [ALL, *(series_of_topic(topic) for topic in fact.topics)]
+    for entity in fact.entities:
+        names.append(series_of_entity(entity))
+        names += [series_of_entity(entity, topic) for topic in fact.topics]
+    names += [f"publisher:{publisher}" for publisher in fact.publishers]
+    names += [f"language:{language}" for language in fact.languages]
+    return names
+
+
+def _finished(
+    start: datetime,
+    end: datetime,
+    names: tuple[str, ...],
+    stories: Floats,
+    negative: Floats,
+    score: Floats,
+    day_like: NDArray[np.bool_] | None,
+) -> History:
+    if ALL in names:
+        top = names.index(ALL)
+        if day_like is None:
+            day_like = _told_by_midnight(stories[top])
+        if OTHER in names:  # a series of its own, and no news about the market at large
+            other = names.index(OTHER)
+            stories[top] = np.maximum(0.0, stories[top] - stories[other])
+            negative[top] = np.maximum(0.0, negative[top] - negative[other])
+        volume = stories[top] - negative[top]
+    else:
+        volume = np.zeros(stories.shape[1])
+    if day_like is None:
+        day_like = np.zeros(-(-stories.shape[1] // 24), dtype=bool)
+    day_like = day_like[: -(-stories.shape[1] // 24)]
+    for array in (stories, negative, score, volume[None, :]):
+        _spread(array, day_like)
+    return History(
+        start=start,
+        end=end,
+        series=names,
+        stories=stories,
+        negative=negative,
+        volume=np.maximum(0.0, volume),
+        day_like=day_like,
+        score=score,
+    )
+
+
+def _told_by_midnight(all_stories: Floats) -> NDArray[np.bool_]:
+    """[days] where nearly every story stands at midnight; days with too few stories follow the day before."""
+    days = -(-len(all_stories) // 24)
+    padded = np.zeros(days * 24)
+    padded[: len(all_stories)] = all_stories
+    table = padded.reshape(days, 24)
+    total = table.sum(axis=1)
+    at_midnight = table[:, 0] >= _MIDNIGHT_SHARE * np.maximum(total, 1)
+    tells = total >= _ENOUGH_TO_TELL
+    if len(all_stories) < days * 24 or table[-1, 1:].sum() == 0:
+        # The first hour of a day that is not over says nothing about its kind.
+        tells[-1] = table[-1, 1:].sum() > 0
+    return _filled(at_midnight & (total > 0), tells)
+
+
+def _filled(flags: NDArray[np.bool_], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Flags where known, and the last known one before; before the first known one, that one."""
+    index = np.where(known, np.arange(len(flags)), -1)
+    last = np.maximum.accumulate(index)
+    first = int(np.argmax(known)) if known.any() else 0
+    return np.asarray(flags[np.where(last >= 0, last, first)] & known.any())
+
+
+def _spread(array: Floats, day_like: NDArray[np.bool_]) -> None:
+    """Even out the days without time of day, in place; an unfinished last day over the hours that it has."""
+    for day in np.flatnonzero(day_like):
+        part = array[:, day * 24 : day * 24 + 24]
+        part[:] = part.mean(axis=1, keepdims=True)

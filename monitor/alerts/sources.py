@@ -1,0 +1,66 @@
+"""Where the past comes from: the store, or a list of story facts held in memory."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from monitor.alerts.history import OTHER, History, history_from_facts, history_from_rollups, series_of_fact
+from monitor.domain import ALL, StoryFact
+
+if TYPE_CHECKING:
+    from monitor.store.base import Store
+
+
+class StoreSource:
+    """Hour cells and story facts of the store, under its live model. Implements `HistorySource`."""
+
+    def __init__(self, store: Store, patterns: Sequence[str] = ()) -> None:
+        """patterns: scope of the rules; `entity:*/topic:*` series are read only when one of them asks."""
+        self._store = store
+        self._crosses = any("/topic:" in pattern or pattern == "*" for pattern in patterns)
+
+    def history(self, start: datetime, end: datetime) -> History:
+        names = [ALL, OTHER]
+        names += [
+            name
+            for name in self._store.series_names(start, end)
+            if name not in names and (self._crosses or "/topic:" not in name)
+        ]
+        return history_from_rollups(self._store.rollups(names, start, end), names, start, end)
+
+    def negative_facts(self, series: str, start: datetime, end: datetime, limit: int) -> list[StoryFact]:
+        facts = self._store.story_facts(
+            series, start, end, negative_only=True, counting_only=True, limit=limit if series != ALL else 2 * limit
+        )
+        return without_other(series, facts)[:limit]
+
+
+class FactsSource:
+    """Story facts in memory: replays of corpora, and tests. Implements `HistorySource`."""
+
+    def __init__(self, facts: Iterable[StoryFact]) -> None:
+        self._facts = sorted(facts, key=lambda fact: fact.published)
+        self._times = [fact.published for fact in self._facts]
+
+    def history(self, start: datetime, end: datetime) -> History:
+        return history_from_facts(self._between(start, end), start, end)
+
+    def negative_facts(self, series: str, start: datetime, end: datetime, limit: int) -> list[StoryFact]:
+        found = [
+            fact
+            for fact in self._between(start, end)
+            if fact.counts and fact.sentiment == "negative" and series in series_of_fact(fact)
+        ]
+        found.sort(key=lambda fact: -fact.p_negative)
+        return without_other(series, found)[:limit]
+
+    def _between(self, start: datetime, end: datetime) -> list[StoryFact]:
+        return self._facts[bisect_left(self._times, start) : bisect_left(self._times, end)]
+
+
+def without_other(series: str, facts: list[StoryFact]) -> list[StoryFact]:
+    """All news is counted without the stories whose only topic is `other`."""
+    return [fact for fact in facts if fact.topics != ("other",)] if series == ALL else facts
