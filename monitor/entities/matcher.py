@@ -1,0 +1,146 @@
+"""Which watched entities a headline and its lead name: exactly by their aliases, wary of common words.
+
+All aliases are searched at once with an Aho-Corasick automaton (Aho and Corasick 1975), so a watchlist of ten
+thousand costs no more than one of ten. The longest match wins; letters of other words around a match refuse it; in
+Chinese, which has no word breaks, any occurrence counts.
+
+An alias is matched with its case when it could be another word: a short one, a ticker, one in capitals, or a common
+English word ("Knight", "Turkey", "BP"). A common word that starts a sentence or stands in a headline in title case
+has its capital anyway, and so says less: see `confidence`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ahocorasick
+
+from monitor.domain import Entity, Mention
+from monitor.entities.common_words import COMMON_WORDS
+
+TITLE, LEAD = "title", "lead"
+_LEAD_LENGTH = 600
+_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_WEIGHT = {TITLE: 1.0, LEAD: 0.8}
+
+
+@dataclass(frozen=True, slots=True)
+class _Alias:
+    entity_id: int
+    text: str  # as it is written
+    exact: bool  # only with this case
+    sure: float
+
+
+class Matcher:
+    """Built once for a watchlist, asked for many articles. Immutable; a changed watchlist gets a new one."""
+
+    def __init__(self, entities: Sequence[Entity]) -> None:
+        self._automaton = ahocorasick.Automaton()
+        by_key: dict[str, list[_Alias]] = {}
+        for entity in entities:
+            for alias in _aliases(entity):
+                by_key.setdefault(_fold(alias.text), []).append(alias)
+        for key, aliases in by_key.items():
+            self._automaton.add_word(key, (len(key), tuple(aliases)))
+        self._empty = not by_key
+        if by_key:
+            self._automaton.make_automaton()
+
+    def mentions(self, title: str, summary: str = "") -> tuple[Mention, ...]:
+        """At most one mention per entity: in the title if it is there, else in the lead."""
+        if self._empty:
+            return ()
+        found: dict[int, Mention] = {}
+        for where, text in ((TITLE, title), (LEAD, summary[:_LEAD_LENGTH])):
+            for alias in self._search(text):
+                sure = round(alias.sure * _WEIGHT[where], 3)
+                known = found.get(alias.entity_id)
+                if known is None or (known.where == where and known.confidence < sure):
+                    found[alias.entity_id] = Mention(
+                        entity_id=alias.entity_id, where=where, confidence=sure, alias=alias.text
+                    )
+        return tuple(found.values())
+
+    def _search(self, text: str) -> list[_Alias]:
+        plain = _same_length(text)
+        folded = _fold_same_length(plain)
+        hits = []
+        for last, (length, aliases) in self._automaton.iter(folded):
+            start, end = last + 1 - length, last + 1
+            if _bounded(plain, start, end):
+                written = plain[start:end]
+                fitting = [alias for alias in aliases if not alias.exact or _same_length(alias.text) == written]
+                if fitting:
+                    hits.append((start, end, fitting))
+        hits.sort(key=lambda hit: (hit[0] - hit[1], hit[0]))
+        taken: list[tuple[int, int]] = []
+        found = []
+        for start, end, fitting in hits:
+            if all(end <= other_start or start >= other_end for other_start, other_end in taken):
+                taken.append((start, end))
+                found.extend(fitting)
+        return found
+
+
+def _aliases(entity: Entity) -> list[_Alias]:
+    names = [(name, False) for name in (entity.name, *entity.aliases)]
+    if entity.ticker:
+        names.append((entity.ticker, True))
+    found: dict[str, _Alias] = {}
+    for name, ticker in names:
+        text = " ".join(unicodedata.normalize("NFKC", name).split())
+        if len(text) < 2 or (ticker and len(text) < 3):
+            continue  # one letter, or a ticker such as F or GM, says nothing in running text
+        found.setdefault(text, _Alias(entity.id, text, *_caution(text, ticker)))
+    return list(found.values())
+
+
+def _caution(text: str, ticker: bool) -> tuple[bool, float]:
+    """(whether the case must be the same, how sure a match is)."""
+    if _CJK.search(text):
+        return False, 0.95 if len(text) > 2 else 0.8
+    word = text.casefold()
+    if word in COMMON_WORDS:
+        return True, 0.6
+    if ticker:
+        return True, 0.8
+    if len(text) <= 4 or text.isupper():
+        return True, 0.9
+    return False, 0.95
+
+
+def _bounded(text: str, start: int, end: int) -> bool:
+    """Whether the match ends where words end. Between Chinese characters every place is such an end."""
+    return _edge(text, start - 1, start) and _edge(text, end - 1, end)
+
+
+def _edge(text: str, left: int, right: int) -> bool:
+    if left < 0 or right >= len(text):
+        return True
+    one, other = text[left], text[right]
+    if _CJK.match(one) or _CJK.match(other):
+        return True
+    return not (one.isalnum() and other.isalnum())
+
+
+def _same_length(text: str) -> str:
+    """Full-width forms narrowed and typographic marks straightened, one character for one, so that places agree."""
+    narrowed = (
+        "".join(form if len(form := unicodedata.normalize("NFKC", char)) == 1 else char for char in text)
+        if not text.isascii()
+        else text
+    )
+    return narrowed.replace("’", "'").replace("‘", "'").replace("\u00a0", " ").replace("‑", "-")
+
+
+def _fold_same_length(text: str) -> str:
+    lowered = text.lower()
+    return lowered if len(lowered) == len(text) else "".join(c if len(c.lower()) > 1 else c.lower() for c in text)
+
+
+def _fold(text: str) -> str:
+    return _fold_same_length(_same_length(text))

@@ -1,0 +1,111 @@
+"""When to ask a feed again, and how it is: pure functions of what is known about it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from monitor.domain import ArticleDraft, DateQuality, Feed, FeedState
+from monitor.feeds.caching import CAP_S
+
+SHORTEST_S = 300.0
+LONGEST_S = 3600.0
+LONGEST_BACK_OFF_S = 12 * 3600.0
+_LOOKS_PER_ITEM = 3.0  # so that an item is on average seen after a sixth of the time between two
+_HABIT_DAYS = 14.0  # how long a habit remembers
+_WEEKEND = 0.25  # an hour of a weekend counts as so much when a feed is judged silent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """interval_s: the feed's own cadence. next_poll: when it is asked again, with waits and back-off in it."""
+
+    interval_s: float
+    next_poll: datetime
+
+
+def own_interval_s(items_per_day: float | None, now_s: float) -> float:
+    """Seconds between polls of a feed that brings so many items a day, between 5 and 60 minutes."""
+    if items_per_day is None:
+        return min(max(now_s, SHORTEST_S), LONGEST_S)
+    if items_per_day <= 0:
+        return LONGEST_S
+    return min(max(86_400.0 / items_per_day / _LOOKS_PER_ITEM, SHORTEST_S), LONGEST_S)
+
+
+def after_success(
+    feed: Feed,
+    items_per_day: float | None,
+    now: datetime,
+    *,
+    max_age_s: float | None = None,
+    ttl_s: float | None = None,
+    retry_after_s: float | None = None,
+) -> Plan:
+    """Own cadence, or later when the server asks for it: cache times up to 60 minutes, Retry-After up to 24 h."""
+    interval = own_interval_s(items_per_day, feed.interval_s)
+    cached = min(max(max_age_s or 0.0, ttl_s or 0.0), LONGEST_S)
+    wait = max(interval, cached, min(retry_after_s or 0.0, CAP_S))
+    return Plan(interval_s=interval, next_poll=now + timedelta(seconds=_spread(feed, wait)))
+
+
+def after_failure(feed: Feed, failures: int, now: datetime, *, retry_after_s: float | None = None) -> Plan:
+    """Twice as long after each failure in a row, up to 12 h, and never never. `failures` counts this one."""
+    interval = min(max(feed.interval_s, SHORTEST_S), LONGEST_S)
+    back_off = min(interval * 2.0 ** min(failures - 1, 20), LONGEST_BACK_OFF_S)
+    wait = max(back_off, min(retry_after_s or 0.0, CAP_S))
+    return Plan(interval_s=interval, next_poll=now + timedelta(seconds=_spread(feed, wait)))
+
+
+def _spread(feed: Feed, wait: float) -> float:
+    """Up to a tenth longer, by feed, so that a thousand feeds added at once do not stay in step."""
+    digest = hashlib.blake2b(f"{feed.id}:{feed.url}".encode(), digest_size=2).digest()
+    return wait * (1.0 + 0.1 * int.from_bytes(digest) / 65_535)
+
+
+# ── habit and silence ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def habit(feed: Feed, drafts: Sequence[ArticleDraft], new: int, now: datetime) -> float | None:
+    """Items a day. From the dates in the first document, then from what polls bring, remembered over two weeks."""
+    if feed.items_per_day is None or feed.last_success is None:
+        return _density(drafts)
+    days = (now - feed.last_success).total_seconds() / 86_400.0
+    if days <= 0:
+        return feed.items_per_day
+    share = 1.0 - math.exp(-days / _HABIT_DAYS)
+    return feed.items_per_day + share * (new / days - feed.items_per_day)
+
+
+def _density(drafts: Sequence[ArticleDraft]) -> float | None:
+    times = sorted(d.published for d in drafts if d.published and d.date_quality is not DateQuality.NONE)
+    if len(times) < 3:
+        return None
+    # The middle half is spared by one old item that a feed keeps pinned.
+    low, high = times[len(times) // 4], times[-1]
+    span_days = max((high - low).total_seconds() / 86_400.0, 1 / 24)
+    return (len(times) - len(times) // 4 - 1) / span_days
+
+
+def state_of(feed: Feed, items_per_day: float | None, last_item: datetime | None, now: datetime) -> FeedState:
+    """OK or SILENT for a feed that answers: silent when nothing has come for ten times its usual gap and a day."""
+    if last_item is None or items_per_day is None or items_per_day <= 0:
+        return FeedState.OK
+    usual_gap_h = 24.0 / items_per_day
+    return FeedState.SILENT if _working_hours(last_item, now) > max(26.0, 10.0 * usual_gap_h) else FeedState.OK
+
+
+def _working_hours(start: datetime, end: datetime) -> float:
+    """Hours between two times, those of Saturday and Sunday (UTC) counted as a quarter."""
+    hours, at = 0.0, start
+    if (end - start).days > 60:
+        return (end - start).total_seconds() / 3600.0 * (5 + 2 * _WEEKEND) / 7
+    while at < end:
+        midnight = datetime(at.year, at.month, at.day, tzinfo=at.tzinfo) + timedelta(days=1)
+        until = min(midnight, end)
+        hours += (until - at).total_seconds() / 3600.0 * (_WEEKEND if at.weekday() >= 5 else 1.0)
+        at = until
+    return hours

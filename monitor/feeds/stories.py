@@ -1,0 +1,184 @@
+"""Which articles report the same event: near-duplicate titles within 72 hours, in any language.
+
+Titles are cut into overlapping character n-grams; MinHash signatures (Broder 1997) in bands (locality-sensitive
+hashing, Indyk and Motwani 1998) find candidates, and each candidate is then judged on the titles themselves, in
+title_match.py. Signatures are computed for many titles at once in numpy, because an archive brings 100,000 of them.
+
+What this does not do: recognise an event told in quite different words. Two stories of one event are then counted.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.domain import Article
+from monitor.feeds.title_match import Title, normalise, same_story
+
+WINDOW = timedelta(hours=72)
+BANDS, ROWS = 20, 2
+GRAM = 3
+_BUCKET = 64  # candidates looked at per band: a headline template fills buckets with thousands that do not match
+_SEED = 20_260_101
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What the index needs to know of an article."""
+
+    identity: str
+    title: str
+    published: datetime
+    feed_id: int | None = None
+
+
+@dataclass(slots=True)
+class _Entry:
+    title: Title
+    published: float
+    story: str
+    first: _Entry | None  # first article of its story; None when it is that itself
+    bands: tuple[int, ...]
+    feed_id: int | None
+
+
+class StoryIndex:
+    """Articles of a sliding window by story. Not thread-safe: one owner at a time."""
+
+    def __init__(self, window: timedelta = WINDOW) -> None:
+        self._window_s = window.total_seconds()
+        self._buckets: defaultdict[int, list[_Entry]] = defaultdict(list)
+        self._stories: dict[str, _Entry] = {}  # by identity of the article
+
+    def __len__(self) -> int:
+        return len(self._stories)
+
+    def story_of(self, identity: str) -> str | None:
+        entry = self._stories.get(identity)
+        return entry.story if entry else None
+
+    def feed_of(self, identity: str) -> int | None:
+        """The feed that brought an article of the window; None when it is not known."""
+        entry = self._stories.get(identity)
+        return entry.feed_id if entry else None
+
+    def prime(self, articles: Iterable[Article]) -> None:
+        """Take in stored articles with the stories they have; for a start, and before an archive is added."""
+        block: list[Article] = []
+        for article in articles:
+            block.append(article)
+            if len(block) == 5_000:
+                self._take(block)
+                block = []
+        self._take(block)
+
+    def assign(self, items: Sequence[Item]) -> list[str]:
+        """The story id of each item, in order: of the story it joins, or its own identity for a new one.
+
+        An item that is already there keeps its story, also with another title.
+        """
+        titles = [normalise(item.title) for item in items]
+        found = []
+        for item, title, bands in zip(items, titles, _bands(titles), strict=True):
+            known = self._stories.get(item.identity)
+            found.append(known.story if known else self._place(item, title, bands))
+        return found
+
+    def forget_before(self, moment: datetime) -> None:
+        """Drop articles published before `moment`."""
+        limit = moment.timestamp()
+        gone = [identity for identity, entry in self._stories.items() if entry.published < limit]
+        if not gone:
+            return
+        for identity in gone:
+            del self._stories[identity]
+        for key in list(self._buckets):
+            kept = [entry for entry in self._buckets[key] if entry.published >= limit]
+            if kept:
+                self._buckets[key] = kept
+            else:
+                del self._buckets[key]
+
+    def _take(self, articles: Sequence[Article]) -> None:
+        titles = [normalise(article.title) for article in articles]
+        for article, title, bands in zip(articles, titles, _bands(titles), strict=True):
+            if article.identity not in self._stories:
+                first = self._stories.get(article.story_id)
+                published = article.published.timestamp()
+                entry = _Entry(title, published, article.story_id, first, bands, article.feed_id)
+                self._add(article.identity, entry)
+
+    def _place(self, item: Item, title: Title, bands: tuple[int, ...]) -> str:
+        published = item.published.timestamp()
+        best: _Entry | None = None
+        best_score = 0.0
+        seen: set[int] = set()
+        for band in bands:
+            for entry in reversed(self._buckets.get(band, ())[-_BUCKET:]):
+                if id(entry) in seen:
+                    continue
+                seen.add(id(entry))
+                first = entry.first or entry
+                if abs(published - first.published) > self._window_s:
+                    continue
+                score = same_story(title, entry.title)
+                if score > best_score and (first is entry or same_story(title, first.title, chained=True) > 0):
+                    best, best_score = entry, score
+        if best is None:  # a new story
+            entry = _Entry(title, published, item.identity, None, bands, item.feed_id)
+        else:
+            entry = _Entry(title, published, best.story, best.first or best, bands, item.feed_id)
+        self._add(item.identity, entry)
+        return entry.story
+
+    def _add(self, identity: str, entry: _Entry) -> None:
+        self._stories[identity] = entry
+        for band in entry.bands:
+            self._buckets[band].append(entry)
+
+
+# ── signatures ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+_random = np.random.default_rng(_SEED)
+_MULTIPLY = (_random.integers(1, 2**32, BANDS * ROWS, dtype=np.uint64) | np.uint64(1)).astype(np.uint64)
+_ADD = _random.integers(0, 2**32, BANDS * ROWS, dtype=np.uint64)
+_BAND_KEY = _random.integers(1, 2**62, (BANDS, ROWS), dtype=np.uint64) | np.uint64(1)
+_SHIFT = np.uint64(32)
+
+
+def _bands(titles: Sequence[Title]) -> list[tuple[int, ...]]:
+    """Band keys of each title: two titles of Jaccard similarity s share one with probability 1 - (1 - s^ROWS)^BANDS."""
+    found: list[tuple[int, ...]] = []
+    for start in range(0, len(titles), 2_000):
+        block = [title.text for title in titles[start : start + 2_000]]
+        found.extend(_bands_of_block(block))
+    return found
+
+
+def _bands_of_block(texts: Sequence[str]) -> list[tuple[int, ...]]:
+    padded = [text if len(text) >= GRAM else text.ljust(GRAM) for text in texts]
+    points = np.frombuffer("".join(padded).encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
+    lengths = np.array([len(text) for text in padded])
+    ends = np.cumsum(lengths)
+    starts = ends - lengths
+    grams = points[: len(points) - GRAM + 1].copy()
+    for offset in range(1, GRAM):
+        grams = grams * np.uint64(1_000_003) + points[offset : len(points) - GRAM + 1 + offset]
+    grams ^= grams >> np.uint64(29)
+    grams *= np.uint64(0xBF58476D1CE4E5B9)  # splitmix64's finaliser: near-equal codes must not give near-equal hashes
+    grams ^= grams >> _SHIFT
+    # A title's own grams only: those that reach into the next title are left out.
+    own = np.concatenate([np.arange(s, e - GRAM + 1) for s, e in zip(starts, ends, strict=True)])
+    hashes = grams[own] & np.uint64(0xFFFFFFFF)
+    offsets = np.concatenate(([0], np.cumsum(lengths - GRAM + 1)[:-1]))
+    signature: NDArray[np.uint64] = np.empty((len(texts), BANDS * ROWS), dtype=np.uint64)
+    for index in range(BANDS * ROWS):
+        signature[:, index] = np.minimum.reduceat((hashes * _MULTIPLY[index] + _ADD[index]) >> _SHIFT, offsets)
+    keyed = signature.reshape(len(texts), BANDS, ROWS) * _BAND_KEY
+    bands = keyed.sum(axis=2, dtype=np.uint64) ^ np.arange(BANDS, dtype=np.uint64)
+    return [tuple(row) for row in bands.tolist()]

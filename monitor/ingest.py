@@ -1,0 +1,197 @@
+"""The use case "take in news": a round of polls. Feeds → bytes → drafts → articles with story and mentions → store.
+
+Everything happens as it completes: while one feed hangs, others are fetched, parsed and stored. The failure of one
+feed is a value in its `PollResult`; nothing that a feed does ends the round.
+"""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from monitor.domain import (
+    ArticleDraft,
+    DateQuality,
+    Feed,
+    FeedState,
+    Fetched,
+    NewArticle,
+    ParsedFeed,
+    PollRecord,
+    PollResult,
+)
+from monitor.entities.matcher import Matcher
+from monitor.errors import FeedError, StoreBusyError
+from monitor.feeds.cadence import after_failure, after_success, habit, state_of
+from monitor.feeds.dating import settle_date
+from monitor.feeds.fetch import Fetcher
+from monitor.feeds.identity import identity_candidates
+from monitor.feeds.parser import ParserPool
+from monitor.feeds.stories import WINDOW, Item, StoryIndex
+from monitor.store.base import Store
+from monitor.text.language import detect_language
+
+_REMEMBERED = 2 * WINDOW  # how far back the story index reaches
+
+
+def prime_index(store: Store, index: StoryIndex, now: datetime) -> None:
+    """Load the stories of the last days; once, after the start of a process that polls."""
+    index.prime(store.recent_articles(now - _REMEMBERED))
+
+
+def poll_due(
+    store: Store,
+    fetcher: Fetcher,
+    parser: ParserPool,
+    index: StoryIndex,
+    now: datetime,
+    feeds: Sequence[Feed] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[PollResult]:
+    """Poll what is due (or the named feeds) and store what is new. Yields a result per feed as it completes.
+
+    When `stopped` says so, feeds that are not yet stored are left for the next round; nothing of them is lost.
+    """
+    waiting = list(store.due_feeds(now) if feeds is None else feeds)
+    if not waiting:
+        return
+    index.forget_before(now - _REMEMBERED)
+    matcher = Matcher(store.entities())
+    events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
+    fetching = fetcher.start(waiting, now, lambda feed, outcome: events.put(_Event(feed, outcome)))
+    try:
+        left = len(waiting)
+        while left:
+            event = events.get()
+            if stopped():
+                return
+            fetched = event.outcome
+            if isinstance(fetched, Fetched) and not fetched.not_modified and event.parsed is None:
+                parser.submit(fetched, partial(_parsed, events, event))
+                continue
+            fetching.taken()
+            left -= 1
+            yield _settle(store, index, matcher, event, now)
+    finally:
+        fetching.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    feed: Feed
+    outcome: Fetched | FeedError
+    parsed: ParsedFeed | FeedError | None = None
+
+
+def _parsed(events: queue.SimpleQueue[_Event], event: _Event, parsed: ParsedFeed | FeedError) -> None:
+    events.put(_Event(event.feed, event.outcome, parsed))
+
+
+def _settle(store: Store, index: StoryIndex, matcher: Matcher, event: _Event, now: datetime) -> PollResult:
+    feed, fetched, parsed = event.feed, event.outcome, event.parsed
+    failure = fetched if isinstance(fetched, FeedError) else parsed if isinstance(parsed, FeedError) else None
+    try:
+        if failure is not None:
+            store.record_poll(failed_poll(feed, failure, now), ())
+            return PollResult(feed=feed, error=str(failure))
+        assert isinstance(fetched, Fetched)
+        if fetched.not_modified:
+            store.record_poll(good_poll(feed, fetched, None, 0, now), ())
+            return PollResult(feed=feed, not_modified=True)
+        assert isinstance(parsed, ParsedFeed)
+        articles, unknown = articles_of(store, index, matcher, feed, parsed.drafts, now)
+        counts = store.record_poll(good_poll(feed, fetched, parsed, unknown, now), articles)
+        return PollResult(feed=feed, new=counts.new, revised=counts.revised, seen=counts.seen)
+    except StoreBusyError as error:
+        # Nothing was written and the validators are the old ones: the next round brings the same items again.
+        return PollResult(feed=feed, error=str(error))
+
+
+def failed_poll(feed: Feed, failure: FeedError, now: datetime) -> PollRecord:
+    failures = feed.failures + 1
+    plan = after_failure(feed, failures, now, retry_after_s=failure.retry_after_s)
+    return PollRecord(
+        feed_id=feed.id,
+        polled=now,
+        next_poll=plan.next_poll,
+        interval_s=plan.interval_s,
+        state=FeedState.DISABLED if failure.kind == "gone" else FeedState.FAILING,
+        ok=False,
+        etag=feed.etag,
+        last_modified=feed.last_modified,
+        failures=failures,
+        error=str(failure),
+    )
+
+
+def good_poll(feed: Feed, fetched: Fetched, parsed: ParsedFeed | None, new: int, now: datetime) -> PollRecord:
+    """parsed: None when nothing was modified; the validators then stay, unless the server sent newer ones."""
+    items_per_day = habit(feed, parsed.drafts if parsed else (), new, now)
+    plan = after_success(
+        feed,
+        items_per_day,
+        now,
+        max_age_s=fetched.max_age_s,
+        ttl_s=parsed.ttl_s if parsed else None,
+        retry_after_s=fetched.retry_after_s,
+    )
+    return PollRecord(
+        feed_id=feed.id,
+        polled=now,
+        next_poll=plan.next_poll,
+        interval_s=plan.interval_s,
+        state=state_of(feed, items_per_day, now if new else feed.last_item, now),
+        ok=True,
+        etag=fetched.etag if parsed else fetched.etag or feed.etag,
+        last_modified=fetched.last_modified if parsed else fetched.last_modified or feed.last_modified,
+        items_per_day=items_per_day,
+        title=parsed.title or None if parsed else None,
+        new_url=fetched.url if fetched.moved_permanently else None,
+    )
+
+
+def articles_of(
+    store: Store, index: StoryIndex, matcher: Matcher, feed: Feed, drafts: Sequence[ArticleDraft], now: datetime
+) -> tuple[list[NewArticle], int]:
+    """The drafts of one document as articles, each identity once, and how many of them the store does not know."""
+    candidates = identity_candidates(drafts, feed.id)
+    known = store.known_identities(sorted({key for keys in candidates for key in keys}))
+    chosen: dict[str, ArticleDraft] = {}
+    for keys, draft in zip(candidates, drafts, strict=True):
+        identity = next((key for key in keys if key in known), keys[0])
+        owner = index.feed_of(identity)
+        if owner is not None and owner != feed.id and identity in known:
+            continue  # another feed brought it: its title stands, else two feeds would revise it for ever
+        chosen.setdefault(identity, draft)
+    first_poll = feed.last_success is None
+    dated = {key: settle_date(draft.published, draft.date_quality, now) for key, draft in chosen.items()}
+    # Oldest first: the story takes the identity of its first article.
+    order = sorted(chosen, key=lambda key: (dated[key][0], key))
+    stories = index.assign([Item(key, chosen[key].title, dated[key][0], feed.id) for key in order])
+    articles = []
+    for key, story in zip(order, stories, strict=True):
+        draft, (published, quality) = chosen[key], dated[key]
+        articles.append(
+            NewArticle(
+                identity=key,
+                story_id=story,
+                feed_id=feed.id,
+                publisher=feed.publisher,
+                family=feed.family,
+                language=detect_language(f"{draft.title} {draft.summary}", stated=draft.language or feed.language),
+                title=draft.title,
+                summary=draft.summary,
+                url=draft.url,
+                author=draft.author,
+                published=published,
+                first_seen=now,
+                date_quality=quality,
+                counts=not first_poll and quality is not DateQuality.NONE,
+                sample=feed.sample,
+                mentions=matcher.mentions(draft.title, draft.summary),
+            )
+        )
+    return articles, sum(key not in known for key in order)

@@ -1,0 +1,102 @@
+"""The language of a short text, fast enough for every headline that comes in.
+
+Scripts decide where a script has one language (kana, hangul, Cyrillic, Arabic, Han without kana). Among languages of
+the Latin script, function words and letters decide, and only against clear evidence is the language that the source
+states given up: a headline like "Apple Q3 EPS beats" holds no function word at all.
+
+What this does not do: tell apart languages that are not listed, or rule on mixed texts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_SCRIPTS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("ja", re.compile("[\u3040-\u30ff\uff66-\uff9d]")),
+    ("ko", re.compile("[\uac00-\ud7af\u1100-\u11ff]")),
+    ("zh", re.compile("[\u3400-\u9fff\uf900-\ufaff]")),
+    ("ru", re.compile("[\u0400-\u04ff]")),
+    ("ar", re.compile("[\u0600-\u06ff]")),
+    ("el", re.compile("[\u0370-\u03ff]")),
+    ("he", re.compile("[\u0590-\u05ff]")),
+    ("th", re.compile("[\u0e00-\u0e7f]")),
+    ("hi", re.compile("[\u0900-\u097f]")),
+)
+_LATIN = re.compile("[a-zA-Z\u00c0-\u024f]")
+_WORD = re.compile(r"[a-z\u00df-\u024f']+")
+_FUNCTION_WORDS: dict[str, frozenset[str]] = {
+    "en": _words(
+        """
+    the of to and in for on with as at by is are was from that it its after over be will has have not
+    but says said new this could may would than into amid about how why what who up out more us uk his
+    her their year
+    """
+    ),
+    "de": _words(
+        """
+    der die das und ist nicht von zu mit für auf ein eine im den dem des sich nach bei wird aus wie über
+    auch sind hat werden zum zur vor gegen mehr
+    """
+    ),
+    "fr": _words(
+        """
+    le la les des et est une du pour dans sur avec au aux que qui par plus ne pas ce cette sont ses
+    après selon contre être
+    """
+    ),
+    "es": _words(
+        """
+    el la los las de del y en que por para con una un se su al más como tras sobre no es sin entre según
+    """
+    ),
+    "it": _words(
+        """
+    il lo gli di e che in per con una un del della dei delle alla al nel non si da sono più dopo sulla
+    ai
+    """
+    ),
+    "pt": _words(
+        """
+    o os as de do da dos das e em que para com uma um no na por mais não se ao após sobre são pela
+    """
+    ),
+    "nl": _words(
+        """
+    de het een en van in op te voor met is dat niet aan zijn bij naar ook door meer wordt om
+    """
+    ),
+    "sv": _words(
+        """
+    och att det som en av för på är med till inte om har den ett från vid efter mer
+    """
+    ),
+}
+
+
+def detect_language(text: str, stated: str | None = None, default: str = "en") -> str:
+    """ISO 639-1 code. `stated` is what the source says; it stands unless the text clearly says otherwise."""
+    sample = text[:600]
+    latin = len(_LATIN.findall(sample))
+    for code, pattern in _SCRIPTS:
+        found = len(pattern.findall(sample))
+        # One sign of a dense script says about as much as four Latin letters; names in brackets do not decide.
+        weight = 4 if code in ("ja", "ko", "zh") else 1
+        threshold = max(2, (latin if code != "ja" else latin / 2) / weight)
+        if found >= threshold:
+            return code
+    if latin == 0:
+        return stated or default
+    words = Counter(_WORD.findall(sample.lower()))
+    hits = {code: sum(words[word] for word in known) for code, known in _FUNCTION_WORDS.items()}
+    assumed = stated if stated in hits else default if stated is None else None
+    best = max(hits, key=lambda code: hits[code])
+    if assumed is None:  # a language without a list here: only clear English may correct it
+        return "en" if hits["en"] >= 3 and hits["en"] * 3 >= sum(words.values()) else str(stated)
+    clear = hits[best] >= 3 and hits[best] >= 2 * hits[assumed] + 1 and hits[best] * 5 >= sum(words.values())
+    return best if clear else assumed
