@@ -140,9 +140,7 @@ class Counting(Protocol):
         """Recompute everything from articles and predictions and name each difference; empty means right."""
         ...
 
-    def rollups(
-        self, series: Sequence[str], start: datetime, end: datetime, *, step: str = "hour"
-    ) -> list[Rollup]:
+    def rollups(self, series: Sequence[str], start: datetime, end: datetime, *, step: str = "hour") -> list[Rollup]:
         """Non-empty buckets of the named series in [start, end), ordered by series and time. step: hour or day."""
         ...
 
@@ -243,9 +241,7 @@ class Deliveries(Protocol):
         """Lease what is due (pending or failed), oldest first; an expired lease is free again."""
         ...
 
-    def record_deliveries(
-        self, outcomes: Sequence[tuple[int, SendOutcome, datetime | None]], now: datetime
-    ) -> None:
+    def record_deliveries(self, outcomes: Sequence[tuple[int, SendOutcome, datetime | None]], now: datetime) -> None:
         """(delivery id, outcome, when to try again); None with `retry` or `failed` means dead."""
         ...
 

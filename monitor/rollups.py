@@ -1,0 +1,167 @@
+"""How articles become a story's fact, and facts become counts. Pure: the store brings rows, and verification too.
+
+Everything is recomputed from its sources, never incremented, so merging, re-scoring and new aliases are idempotent.
+Times are microseconds since 1970, hours are hours since 1970, as in the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from models.labels import SENTIMENTS
+from monitor.domain import ALL, series_of_entity, series_of_topic
+
+OTHER = "other"
+HOUR_US = 3_600_000_000
+
+
+class Member(NamedTuple):
+    """One article of a story, with what the model said of it (topics is None when it has said nothing)."""
+
+    id: int
+    published: int
+    first_seen: int
+    date_quality: str
+    publisher: str
+    family: str
+    language: str
+    counts: bool
+    p_negative: float
+    p_neutral: float
+    p_positive: float
+    topics: tuple[str, ...] | None
+
+
+class Fact(NamedTuple):
+    """A story as it is counted. `publishers` and `languages` begin with those of the first article."""
+
+    hour: int
+    first_article: int
+    published: int
+    first_seen: int
+    date_quality: str
+    sentiment: str
+    p_negative: float
+    score: float
+    confidence: float
+    main_topic: str
+    topics: tuple[str, ...]
+    entities: tuple[str, ...]
+    publishers: tuple[str, ...]
+    families: tuple[str, ...]
+    languages: tuple[str, ...]
+    articles: int
+    counts: bool
+
+
+class Sums(NamedTuple):
+    articles: int
+    stories: int
+    negative: int
+    neutral: int
+    positive: int
+    score_sum: float
+    alert_stories: int
+    alert_negative: int
+
+
+def fact_of(members: Sequence[Member], entities: Iterable[str], languages: frozenset[str]) -> Fact | None:
+    """The fact of a story from its articles, oldest first; None while none of them is scored.
+
+    An article in a language that the model does not speak, and that it has not scored, is left out altogether.
+    """
+    own = [one for one in members if one.topics is not None or one.language in languages]
+    scored = [one for one in own if one.topics is not None]
+    if not scored:
+        return None
+    first, n = own[0], len(scored)
+    means = [
+        sum(one.p_negative for one in scored) / n,
+        sum(one.p_neutral for one in scored) / n,
+        sum(one.p_positive for one in scored) / n,
+    ]
+    top = max(range(3), key=means.__getitem__)
+    main = (scored[0].topics or (OTHER,))[0]
+    counting = [one for one in own if one.counts]
+    return Fact(
+        hour=first.published // HOUR_US,
+        first_article=first.id,
+        published=first.published,
+        first_seen=min(one.first_seen for one in counting) if counting else first.first_seen,
+        date_quality=first.date_quality,
+        sentiment=SENTIMENTS[top],
+        p_negative=means[0],
+        score=means[2] - means[0],
+        confidence=means[top],
+        main_topic=main,
+        topics=(main, *_shared_topics(scored, main)),
+        entities=tuple(sorted(entities)),
+        publishers=tuple(dict.fromkeys(one.publisher for one in own)),
+        families=tuple(dict.fromkeys(one.family for one in own)),
+        languages=tuple(dict.fromkeys(one.language for one in own)),
+        articles=len(own),
+        counts=bool(counting),
+    )
+
+
+def _shared_topics(scored: Sequence[Member], main: str) -> list[str]:
+    """Topics beside the main one that at least half of the scored articles carry; `other` never goes with another."""
+    carried: dict[str, int] = {}
+    for one in scored:
+        for topic in one.topics or ():
+            carried[topic] = carried.get(topic, 0) + 1
+    shared = [topic for topic, count in carried.items() if 2 * count >= len(scored) and topic not in (main, OTHER)]
+    return sorted(shared, key=lambda topic: -carried[topic])
+
+
+def series_of(fact: Fact) -> Iterator[str]:
+    """Every series that counts this story. `all` leaves out stories whose main topic is `other`."""
+    if fact.main_topic != OTHER:
+        yield ALL
+    for topic in fact.topics:
+        yield series_of_topic(topic)
+    for entity in fact.entities:
+        yield series_of_entity(entity)
+        for topic in fact.topics:
+            yield series_of_entity(entity, topic)
+    for publisher in fact.publishers:
+        yield f"publisher:{publisher}"
+    for language in fact.languages:
+        yield f"language:{language}"
+
+
+def cell_of(fact: Fact) -> tuple[str, str, str]:
+    """The one cell (publisher, language, main topic) of a story: that of its first article."""
+    return fact.publishers[0], fact.languages[0], fact.main_topic
+
+
+def sums_of(facts: Iterable[Fact]) -> Sums:
+    """Counts of some stories; the scores are added in a fixed order, so that a recomputation gives the same bits."""
+    articles = stories = negative = positive = alert_stories = alert_negative = 0
+    scores: list[float] = []
+    for fact in facts:
+        stories += 1
+        articles += fact.articles
+        scores.append(fact.score)
+        bad = fact.sentiment == "negative"
+        negative += bad
+        positive += fact.sentiment == "positive"
+        alert_stories += fact.counts
+        alert_negative += fact.counts and bad
+    neutral = stories - negative - positive
+    return Sums(articles, stories, negative, neutral, positive, sum(sorted(scores)), alert_stories, alert_negative)
+
+
+def count(facts: Iterable[Fact]) -> tuple[dict[tuple[int, str], Sums], dict[tuple[int, str, str, str], Sums]]:
+    """Rollups by (hour, series) and cells by (hour, publisher, language, main topic) of these stories."""
+    by_series: dict[tuple[int, str], list[Fact]] = {}
+    by_cell: dict[tuple[int, str, str, str], list[Fact]] = {}
+    for fact in facts:
+        for name in series_of(fact):
+            by_series.setdefault((fact.hour, name), []).append(fact)
+        by_cell.setdefault((fact.hour, *cell_of(fact)), []).append(fact)
+    return (
+        {key: sums_of(those) for key, those in by_series.items()},
+        {key: sums_of(those) for key, those in by_cell.items()},
+    )

@@ -1,0 +1,359 @@
+"""Articles and stories going in and out of the store; reading them is in reading.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, and_, bindparam, func, select, text
+
+from monitor.domain import AddCounts, Article, DateQuality, NewArticle
+from monitor.store.database import Database, chunks
+from monitor.store.schema import (
+    articles,
+    counters,
+    dirty_stories,
+    entities,
+    feeds,
+    mentions,
+    position_at,
+    position_of,
+    prediction_topics,
+    predictions,
+    revisions,
+    stories,
+    us,
+    when,
+    work,
+)
+from monitor.store.search import clean, search_body, tsvector_body
+
+INSERT_CHUNK = 5000
+PAGE = 2000
+
+
+class Known(NamedTuple):
+    id: int
+    position: int
+    story: int
+    title: str
+    summary: str
+    language: str
+
+
+class ArticlesPart(Database):
+    def add_articles(self, articles: Sequence[NewArticle], now: datetime) -> AddCounts:
+        """Insert new identities; a known identity with another title keeps the old one as a revision and is scored
+        again; otherwise it counts as seen. One transaction for each 5,000: a batch is there as a whole or not."""
+        new = revised = seen = 0
+        for chunk in chunks(articles, INSERT_CHUNK):
+            with self.write(ingest=True) as connection:
+                counts = self._add_articles(connection, chunk, now)
+            new, revised, seen = new + counts.new, revised + counts.revised, seen + counts.seen
+        return AddCounts(new=new, revised=revised, seen=seen)
+
+    def _add_articles(self, connection: Connection, batch: Sequence[NewArticle], now: datetime) -> AddCounts:
+        if not batch:
+            return AddCounts()
+        first: dict[str, NewArticle] = {}
+        for article in batch:
+            first.setdefault(article.identity, article)
+        known = self._known(connection, list(first))
+        fresh = [article for identity, article in first.items() if identity not in known]
+        self._insert(connection, fresh)
+        changed = [
+            (known[identity], article)
+            for identity, article in first.items()
+            if identity in known and known[identity].title != clean(article.title)
+        ]
+        for was, article in changed:
+            self._revise(connection, was, article, now)
+        return AddCounts(new=len(fresh), revised=len(changed), seen=len(batch) - len(fresh) - len(changed))
+
+    def _known(self, connection: Connection, identities: Sequence[str]) -> dict[str, Known]:
+        c = articles.c
+        found: dict[str, Known] = {}
+        for chunk in chunks(identities):
+            query = select(c.identity, c.id, c.position, c.story, c.title, c.summary, c.language)
+            for row in connection.execute(query.where(c.identity.in_(chunk))):
+                found[row[0]] = Known(*row[1:])
+        return found
+
+    def _insert(self, connection: Connection, fresh: Sequence[NewArticle]) -> None:
+        if not fresh:
+            return
+        first_id = self._next_ids(connection, len(fresh))
+        published = [us(article.published) for article in fresh]
+        positions = [position_of(at, first_id + index) for index, at in enumerate(published)]
+        story_ids, old_stories = self._story_ids(connection, fresh, positions)
+        rows = [
+            {
+                "id": first_id + index,
+                "position": positions[index],
+                "identity": article.identity,
+                "story": story_ids[article.story_id],
+                "feed_id": article.feed_id,
+                "publisher": article.publisher,
+                "family": article.family,
+                "language": article.language,
+                "title": clean(article.title),
+                "summary": clean(article.summary),
+                "url": article.url,
+                "author": clean(article.author),
+                "published": published[index],
+                "first_seen": us(article.first_seen),
+                "date_quality": article.date_quality.value,
+                "counts": article.counts,
+                "sample": article.sample,
+            }
+            for index, article in enumerate(fresh)
+        ]
+        feed_ids = {row["feed_id"] for row in rows} - {None}
+        if feed_ids:
+            there = set(connection.execute(select(feeds.c.id).where(feeds.c.id.in_(feed_ids))).scalars())
+            for row in rows:
+                if row["feed_id"] not in there:
+                    row["feed_id"] = None
+        connection.execute(articles.insert(), rows)
+        connection.execute(
+            work.insert(),
+            [
+                {
+                    "article_id": row["id"],
+                    "language": row["language"],
+                    "position": row["position"],
+                    "attempts": 0,
+                    "worker": None,
+                    "lease_until": 0,
+                    "quarantined": False,
+                }
+                for row in rows
+            ],
+        )
+        self._index(connection, [(row["id"], row["position"], row["title"], row["summary"]) for row in rows])
+        self._insert_mentions(connection, ((first_id + index, article) for index, article in enumerate(fresh)))
+        self._mark(connection, {row["story"] for row in rows} & old_stories)
+
+    def _next_ids(self, connection: Connection, count: int) -> int:
+        """The first of `count` article ids in a row; ids are never used twice."""
+        if not self.is_sqlite:
+            query = text("SELECT min(nextval('article_id')), max(currval('article_id')) FROM generate_series(1, :n)")
+            low, high = connection.execute(query, {"n": count}).one()
+            if high - low + 1 == count:
+                return int(low)
+            # Another writer drew from the sequence in between: take a block of our own under a lock.
+            connection.execute(text("SELECT pg_advisory_xact_lock(1213678915)"))
+            high = connection.execute(text("SELECT nextval('article_id')")).scalar_one()
+            connection.execute(text("SELECT setval('article_id', :to)"), {"to": high + count})
+            return int(high) + 1
+        row = counters.c.name == "article_id"
+        last = connection.execute(select(counters.c.value).where(row)).scalar_one()
+        connection.execute(counters.update().where(row).values(value=last + count))
+        return int(last) + 1
+
+    def _story_ids(
+        self, connection: Connection, fresh: Sequence[NewArticle], positions: Sequence[int]
+    ) -> tuple[dict[str, int], set[int]]:
+        """Row of each named story (made if missing, followed if merged), and which of them were there before."""
+        earliest: dict[str, int] = {}
+        for article, position in zip(fresh, positions, strict=True):
+            earliest[article.story_id] = min(position, earliest.get(article.story_id, position))
+        ids, first_positions = self._find_stories(connection, list(earliest))
+        missing = sorted(set(earliest) - set(ids))
+        if missing:
+            insert = self.insert(stories).on_conflict_do_nothing(index_elements=["key"])
+            connection.execute(insert, [{"key": key, "first_position": earliest[key]} for key in missing])
+            made, made_positions = self._find_stories(connection, missing)
+            ids |= made
+            first_positions |= made_positions
+        new = {ids[key] for key in missing}
+        lower: dict[int, int] = {}
+        for key, position in earliest.items():
+            story = ids[key]
+            if position < lower.get(story, first_positions[story]):
+                lower[story] = position
+        self._lower_first_positions(connection, lower)
+        return ids, set(ids.values()) - new
+
+    def _find_stories(self, connection: Connection, keys: Sequence[str]) -> tuple[dict[str, int], dict[int, int]]:
+        ids: dict[str, int] = {}
+        first_positions: dict[int, int] = {}
+        kept = stories.alias("kept")
+        target = func.coalesce(kept.c.id, stories.c.id)
+        position = func.coalesce(kept.c.first_position, stories.c.first_position)
+        query = select(stories.c.key, target, position).select_from(
+            stories.outerjoin(kept, kept.c.id == stories.c.merged_into)
+        )
+        for chunk in chunks(keys):
+            for key, story, first in connection.execute(query.where(stories.c.key.in_(chunk))):
+                ids[key] = story
+                first_positions[story] = first
+        return ids, first_positions
+
+    def _lower_first_positions(self, connection: Connection, lower: dict[int, int]) -> None:
+        if lower:
+            update = stories.update().where(stories.c.id == bindparam("b_id")).values(first_position=bindparam("b_at"))
+            connection.execute(update, [{"b_id": story, "b_at": at} for story, at in sorted(lower.items())])
+
+    def _insert_mentions(self, connection: Connection, batch: Iterable[tuple[int, NewArticle]]) -> None:
+        rows: dict[tuple[int, int, str], dict[str, Any]] = {}
+        for article_id, article in batch:
+            for mention in article.mentions:
+                rows[mention.entity_id, article_id, mention.where] = {
+                    "entity_id": mention.entity_id,
+                    "article_id": article_id,
+                    "place": mention.where,
+                    "confidence": mention.confidence,
+                    "alias": mention.alias,
+                }
+        if not rows:
+            return
+        there = set(connection.execute(select(entities.c.id)).scalars())  # one may have been removed meanwhile
+        kept = [row for row in rows.values() if row["entity_id"] in there]
+        if kept:
+            connection.execute(mentions.insert(), kept)
+
+    def _revise(self, connection: Connection, was: Known, article: NewArticle, now: datetime) -> None:
+        connection.execute(
+            revisions.insert().values(article_id=was.id, replaced=us(now), title=was.title, summary=was.summary)
+        )
+        title, summary = clean(article.title), clean(article.summary)
+        connection.execute(articles.update().where(articles.c.id == was.id).values(title=title, summary=summary))
+        self._unindex(connection, [(was.id, was.position, was.title, was.summary)])
+        self._index(connection, [(was.id, was.position, title, summary)])
+        self._forget_predictions(connection, [was.id])
+        connection.execute(work.delete().where(work.c.article_id == was.id))
+        connection.execute(
+            work.insert().values(
+                article_id=was.id,
+                language=was.language,
+                position=was.position,
+                attempts=0,
+                lease_until=0,
+                quarantined=False,
+            )
+        )
+        connection.execute(mentions.delete().where(mentions.c.article_id == was.id))
+        self._insert_mentions(connection, [(was.id, article)])
+        self._mark(connection, {was.story})
+
+    def _forget_predictions(self, connection: Connection, article_ids: Sequence[int], model: int | None = None) -> None:
+        """Remove what models (or one model) said of these articles."""
+        p, t = predictions.c, prediction_topics.c
+        for chunk in chunks(article_ids):
+            those = p.article_id.in_(chunk) if model is None else and_(p.article_id.in_(chunk), p.model_id == model)
+            rows = connection.execute(select(p.model_id, p.topics, p.position).where(those)).all()
+            if not rows:
+                continue
+            keys = [
+                {"b_model": row.model_id, "b_topic": topic, "b_position": row.position}
+                for row in rows
+                for topic in row.topics.split("|")
+            ]
+            delete = prediction_topics.delete().where(
+                t.model_id == bindparam("b_model"),
+                t.topic == bindparam("b_topic"),
+                t.position == bindparam("b_position"),
+            )
+            connection.execute(delete, keys)
+            connection.execute(predictions.delete().where(those))
+
+    def _mark(self, connection: Connection, touched: Iterable[int]) -> None:
+        """Say that the facts of these stories must be recomputed."""
+        rows = [{"story": story} for story in sorted(touched)]
+        if rows:
+            connection.execute(dirty_stories.insert(), rows)
+
+    def _index(self, connection: Connection, rows: Sequence[tuple[int, int, str, str]]) -> None:
+        """Put (id, position, title, summary) into the full-text index; in order, which FTS5 wants."""
+        if self.is_sqlite:
+            insert = text("INSERT INTO article_search (rowid, body) VALUES (:position, :body)")
+            values: list[dict[str, Any]] = [
+                {"position": position, "body": search_body(title, summary)} for _, position, title, summary in rows
+            ]
+        else:
+            insert = text(
+                "INSERT INTO article_search (article_id, position, body) "
+                "VALUES (:id, :position, CAST(:body AS tsvector))"
+            )
+            values = [
+                {"id": article_id, "position": position, "body": tsvector_body(title, summary)}
+                for article_id, position, title, summary in rows
+            ]
+        connection.execute(insert, sorted(values, key=lambda row: row["position"]))
+
+    def _unindex(self, connection: Connection, rows: Sequence[tuple[int, int, str, str]]) -> None:
+        """The index keeps no text: taking an article out needs the text that was put in."""
+        if self.is_sqlite:
+            delete = text(
+                "INSERT INTO article_search (article_search, rowid, body) VALUES ('delete', :position, :body)"
+            )
+            values = [
+                {"position": position, "body": search_body(title, summary)} for _, position, title, summary in rows
+            ]
+            connection.execute(delete, sorted(values, key=lambda row: row["position"]))
+        else:
+            delete = text("DELETE FROM article_search WHERE article_id = :id")
+            connection.execute(delete, [{"id": article_id} for article_id, *_ in rows])
+
+    # ── out ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def known_identities(self, identities: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        with self.read() as connection:
+            for chunk in chunks(identities):
+                query = select(articles.c.identity).where(articles.c.identity.in_(chunk))
+                found.update(connection.execute(query).scalars())
+        return found
+
+    def recent_articles(self, since: datetime, until: datetime | None = None) -> Iterator[Article]:
+        """Articles published in [since, until), oldest first. Each page is a read of its own, so that a slow
+        consumer never holds the WAL back."""
+        after = position_at(since) - 1
+        end = None if until is None else us(until)
+        while True:
+            query = _article_columns().where(articles.c.position > after, articles.c.published >= us(since))
+            if end is not None:
+                query = query.where(articles.c.published < end, articles.c.position <= position_at(until) | 0xFFFFFF)  # type: ignore[arg-type]
+            with self.read() as connection:
+                rows = connection.execute(query.order_by(articles.c.position).limit(PAGE)).all()
+            yield from (article_of(row) for row in rows)
+            if len(rows) < PAGE:
+                return
+            after = rows[-1].position
+
+    def revisions(self, article_id: int) -> list[tuple[datetime, str, str]]:
+        """Earlier versions as (replaced at, title, summary), newest first."""
+        query = select(revisions).where(revisions.c.article_id == article_id).order_by(revisions.c.id.desc())
+        with self.read() as connection:
+            return [(when(row.replaced), row.title, row.summary) for row in connection.execute(query)]
+
+
+def _article_columns() -> Any:
+    return select(articles, stories.c.key.label("story_key")).join(stories, stories.c.id == articles.c.story)
+
+
+def article_of(row: Any) -> Article:
+    """An `Article` from a row of articles joined with its story's key."""
+    return Article(
+        id=row.id,
+        identity=row.identity,
+        story_id=row.story_key,
+        feed_id=row.feed_id,
+        publisher=row.publisher,
+        family=row.family,
+        language=row.language,
+        title=row.title,
+        summary=row.summary,
+        url=row.url,
+        author=row.author,
+        published=when(row.published),
+        first_seen=when(row.first_seen),
+        date_quality=DateQuality(row.date_quality),
+        counts=row.counts,
+        sample=row.sample,
+    )
+
+
+article_columns = _article_columns

@@ -1,0 +1,234 @@
+"""A connection pool with our rules: short reads, immediate writes, one checkpointer, errors mapped once.
+
+Nothing here knows a table's meaning. SQLite: WAL, bounded busy wait, foreign keys; only the holder of the checkpoint
+lock moves the WAL into the file (SQLite 3.7.0 to 3.51.2 can lose a reset when several connections checkpoint).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from monitor.errors import StoreBusyError, StoreError
+from monitor.store.faults import wrap_store_errors
+from monitor.store.schema import counters
+
+Row = TypeVar("Row")
+WAL_SOFT = 32 * 2**20
+"""Above this size of the WAL a write tries to checkpoint (bytes)."""
+WAL_HARD = 256 * 2**20
+"""Above this size ingestion pauses until a checkpoint gets through (bytes)."""
+IN_CHUNK = 900
+
+
+def chunks(items: Sequence[Row], size: int = IN_CHUNK) -> Iterator[Sequence[Row]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def normal_url(url: str) -> str:
+    """The URL with our driver: psycopg 3 for PostgreSQL. Raises `StoreError` for anything else than the two."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise StoreError("store: the database URL cannot be read; use sqlite:///path or postgresql://…") from error
+    backend = parsed.get_backend_name()
+    if backend == "postgres" or backend == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    elif backend != "sqlite":
+        raise StoreError(f"store: {backend} is not supported; use sqlite:///path or postgresql://…")
+    elif not parsed.database or parsed.database == ":memory:":
+        raise StoreError("store: SQLite needs a file, for example sqlite:////var/lib/headwind/headwind.db")
+    return parsed.render_as_string(hide_password=False)
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file of a SQLite URL, None for PostgreSQL."""
+    parsed = make_url(normal_url(url))
+    return Path(parsed.database or "").expanduser() if parsed.get_backend_name() == "sqlite" else None
+
+
+def make_engine(url: str, *, busy_timeout_s: float) -> Engine:
+    """An engine whose SQLite connections never checkpoint by themselves."""
+    path = sqlite_path(url)
+    if path is None:
+        return create_engine(
+            normal_url(url),
+            pool_pre_ping=True,
+            pool_size=10,
+            max_overflow=20,
+            connect_args={"options": f"-c lock_timeout={int(busy_timeout_s * 1000)} -c timezone=UTC"},
+        )
+    engine = create_engine(
+        f"sqlite:///{path}",
+        pool_size=10,
+        max_overflow=20,
+        pool_timeout=busy_timeout_s,
+        connect_args={"timeout": busy_timeout_s, "check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves: immediate for writes
+        for pragma in (
+            "PRAGMA foreign_keys=ON",
+            "PRAGMA synchronous=NORMAL",
+            "PRAGMA wal_autocheckpoint=0",
+            "PRAGMA cache_size=-32768",
+            "PRAGMA temp_store=MEMORY",
+        ):
+            connection.execute(pragma)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        write = connection.get_execution_options().get("headwind_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+class Database:
+    """What every part of the store stands on."""
+
+    def __init__(self, url: str, engine: Engine, *, role: str, busy_timeout_s: float, wal_hard: int = WAL_HARD) -> None:
+        self.url = url
+        self.role = role
+        self.engine = engine
+        self.is_sqlite = engine.dialect.name == "sqlite"
+        self.path = sqlite_path(url)
+        self._busy_timeout_s = busy_timeout_s
+        self._wal_hard = wal_hard
+        self._checkpointing = threading.Lock()
+        self._checkpoint_lock: int | None = None
+        if role == "worker":
+            self._checkpoint_lock = self._take_checkpoint_lock()
+
+    # ── transactions ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent snapshot. Keep it short: a long read holds the WAL back (S3)."""
+        with wrap_store_errors(), self.engine.connect() as connection:
+            if not self.is_sqlite:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def write(self, *, ingest: bool = False, shown: bool = True) -> Iterator[Connection]:
+        """One transaction that commits or leaves nothing. ingest: may be paused when the WAL cannot be moved.
+        shown: a page could show what it writes, so `data_version` grows."""
+        self._make_room(ingest)
+        with wrap_store_errors(), self.engine.connect() as connection:
+            connection = connection.execution_options(headwind_write=True)
+            with connection.begin():
+                yield connection
+                if shown and self.is_sqlite:
+                    connection.execute(_BUMP)
+
+    def insert(self, table: Table) -> Any:
+        """INSERT of this dialect, with on_conflict_do_nothing and on_conflict_do_update."""
+        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
+    def data_version(self) -> int:
+        """SQLite: a counter in each write. PostgreSQL: the number of finished transactions that wrote anything,
+        which needs no row that every writer would have to lock."""
+        with self.read() as connection:
+            if self.is_sqlite:
+                return int(connection.execute(_VERSION).scalar_one())
+            return int(connection.execute(_PG_VERSION).scalar_one())
+
+    # ── the write-ahead log ──────────────────────────────────────────────────────────────────────────────────────
+
+    def wal_bytes(self) -> int:
+        """Size of the WAL file, 0 where there is none."""
+        if self.path is None:
+            return 0
+        with suppress(FileNotFoundError):
+            return Path(f"{self.path}-wal").stat().st_size
+        return 0
+
+    def checkpoint(self) -> None:
+        """Move the WAL into the file and cut it, unless another process is the checkpointer or a reader is in the
+        way; then it is tried again with the next write."""
+        self._checkpoint()
+
+    def _checkpoint(self) -> bool:
+        if self.path is None or not self._checkpointing.acquire(blocking=False):
+            return False
+        borrowed = None
+        try:
+            if self._checkpoint_lock is None:
+                borrowed = self._take_checkpoint_lock()
+                if borrowed is None:
+                    return False
+            with wrap_store_errors():
+                connection = sqlite3.connect(self.path, timeout=0.2, isolation_level=None)
+                try:
+                    connection.execute("PRAGMA wal_autocheckpoint=0")
+                    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                finally:
+                    connection.close()
+            return not busy
+        except StoreBusyError:
+            return False
+        finally:
+            if borrowed is not None:
+                os.close(borrowed)
+            self._checkpointing.release()
+
+    def _make_room(self, ingest: bool) -> None:
+        size = self.wal_bytes()
+        if size < WAL_SOFT and size < self._wal_hard:
+            return
+        if not self._checkpoint() and ingest and self.wal_bytes() >= self._wal_hard:
+            raise StoreBusyError(
+                f"store: ingestion pauses, the write-ahead log has {size // 2**20} MB because a reader stays open "
+                "or another process checkpoints; it goes on by itself when the reader ends"
+            )
+
+    def _take_checkpoint_lock(self) -> int | None:
+        if self.path is None:
+            return None
+        handle = os.open(f"{self.path}.checkpoint", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)
+            return None
+        return handle
+
+    @property
+    def is_checkpointer(self) -> bool:
+        return self._checkpoint_lock is not None
+
+    @property
+    def ingestion_paused(self) -> bool:
+        return self.wal_bytes() >= self._wal_hard
+
+    def close(self) -> None:
+        if self.is_checkpointer:
+            self._checkpoint()
+        self.engine.dispose()
+        if self._checkpoint_lock is not None:
+            os.close(self._checkpoint_lock)
+            self._checkpoint_lock = None
+
+
+_BUMP = counters.update().where(counters.c.name == "data_version").values(value=counters.c.value + 1)
+_VERSION = counters.select().with_only_columns(counters.c.value).where(counters.c.name == "data_version")
+_PG_VERSION = text(
+    "SELECT (pg_snapshot_xmax(s)::text::bigint) - (SELECT count(*) FROM pg_snapshot_xip(s)) "
+    "FROM pg_current_snapshot() AS s"
+)

@@ -1,0 +1,158 @@
+"""Feeds: their list, their state, and what a poll leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, or_, select
+
+from monitor.domain import AddCounts, Feed, FeedState, NewArticle, NewFeed, PollRecord
+from monitor.errors import StoreError
+from monitor.store.articles import ArticlesPart
+from monitor.store.schema import feeds, us, when, when_or_none
+
+
+class FeedsPart(ArticlesPart):
+    def add_feed(self, feed: NewFeed, now: datetime) -> Feed:
+        """Store a feed; the same URL twice gives the feed that is there."""
+        publisher = feed.publisher or feed.title or feed.url
+        with self.write() as connection:
+            connection.execute(
+                self.insert(feeds).on_conflict_do_nothing(index_elements=["url"]),
+                {
+                    "url": feed.url,
+                    "title": feed.title,
+                    "publisher": publisher,
+                    "family": feed.family or publisher,
+                    "language": feed.language,
+                    "enabled": feed.enabled,
+                    "sample": feed.sample,
+                    "note": feed.note,
+                    "state": FeedState.NEW.value if feed.enabled else FeedState.DISABLED.value,
+                    "added": us(now),
+                    "interval_s": 900.0,
+                    "failures": 0,
+                },
+            )
+            row = connection.execute(select(feeds).where(feeds.c.url == feed.url)).one()
+        return _feed(row)
+
+    def feeds(self) -> list[Feed]:
+        with self.read() as connection:
+            return [_feed(row) for row in connection.execute(select(feeds).order_by(feeds.c.id))]
+
+    def feed(self, feed_id: int) -> Feed | None:
+        with self.read() as connection:
+            row = connection.execute(select(feeds).where(feeds.c.id == feed_id)).one_or_none()
+        return None if row is None else _feed(row)
+
+    def feed_by_url(self, url: str) -> Feed | None:
+        with self.read() as connection:
+            row = connection.execute(select(feeds).where(feeds.c.url == url)).one_or_none()
+        return None if row is None else _feed(row)
+
+    def due_feeds(self, now: datetime, limit: int = 1000) -> list[Feed]:
+        """Enabled feeds whose next poll is due: never polled first, then the longest overdue."""
+        query = (
+            select(feeds)
+            .where(feeds.c.enabled, or_(feeds.c.next_poll.is_(None), feeds.c.next_poll <= us(now)))
+            .order_by(feeds.c.next_poll.is_not(None), feeds.c.next_poll, feeds.c.id)
+            .limit(limit)
+        )
+        with self.read() as connection:
+            return [_feed(row) for row in connection.execute(query)]
+
+    def set_feed_enabled(self, feed_id: int, enabled: bool, reason: str, now: datetime) -> None:
+        """Enabling makes the feed due at once and forgets its failures; the reason is shown as its note."""
+        values: dict[str, Any] = {"enabled": enabled, "note": reason}
+        if enabled:
+            values |= {"state": FeedState.NEW.value, "next_poll": us(now), "failures": 0, "last_error": None}
+        else:
+            values |= {"state": FeedState.DISABLED.value}
+        with self.write() as connection:
+            changed = connection.execute(feeds.update().where(feeds.c.id == feed_id).values(**values))
+            if changed.rowcount == 0:
+                raise StoreError(f"store: there is no feed {feed_id}")
+
+    def edit_feed(self, feed_id: int, *, title: str, publisher: str, family: str, language: str, now: datetime) -> None:
+        """Later articles carry the new names; stored ones keep what they were stored with."""
+        with self.write() as connection:
+            changed = connection.execute(
+                feeds.update()
+                .where(feeds.c.id == feed_id)
+                .values(title=title, publisher=publisher, family=family or publisher, language=language)
+            )
+            if changed.rowcount == 0:
+                raise StoreError(f"store: there is no feed {feed_id}")
+
+    def remove_feed(self, feed_id: int) -> None:
+        """Forget the feed; its articles stay."""
+        with self.write() as connection:
+            connection.execute(feeds.delete().where(feeds.c.id == feed_id))
+
+    def record_poll(self, record: PollRecord, articles: Sequence[NewArticle]) -> AddCounts:
+        """Write what a poll left on its feed together with the articles that it brought: both or neither."""
+        with self.write(ingest=bool(articles)) as connection:
+            counts = self._add_articles(connection, articles, record.polled)
+            self._write_poll(connection, record, articles if counts.new else ())
+        return counts
+
+    def _write_poll(self, connection: Connection, record: PollRecord, new: Sequence[NewArticle]) -> None:
+        feed = connection.execute(select(feeds).where(feeds.c.id == record.feed_id)).one_or_none()
+        if feed is None:  # removed while it was polled
+            return
+        values: dict[str, Any] = {
+            "last_polled": us(record.polled),
+            "next_poll": us(record.next_poll),
+            "interval_s": record.interval_s,
+            "failures": record.failures,
+            "last_error": record.error,
+        }
+        if feed.enabled:  # a person who disabled it meanwhile wins
+            values["state"] = record.state.value
+            values["enabled"] = record.state is not FeedState.DISABLED
+        if record.ok:  # validators are stored only after a body that parsed
+            values |= {
+                "last_success": us(record.polled),
+                "etag": record.etag,
+                "last_modified": record.last_modified,
+            }
+        if record.items_per_day is not None:
+            values["items_per_day"] = record.items_per_day
+        if record.title and not feed.title:
+            values["title"] = record.title
+        if new:
+            values["last_item"] = max(us(article.first_seen) for article in new)
+        if record.new_url and record.new_url != feed.url:
+            taken = connection.execute(select(feeds.c.id).where(feeds.c.url == record.new_url)).one_or_none()
+            if taken is None:
+                values["url"] = record.new_url
+        connection.execute(feeds.update().where(feeds.c.id == record.feed_id).values(**values))
+
+
+def _feed(row: Any) -> Feed:
+    return Feed(
+        id=row.id,
+        url=row.url,
+        title=row.title,
+        publisher=row.publisher,
+        family=row.family,
+        language=row.language,
+        enabled=row.enabled,
+        sample=row.sample,
+        note=row.note,
+        state=FeedState(row.state),
+        added=when(row.added),
+        etag=row.etag,
+        last_modified=row.last_modified,
+        interval_s=row.interval_s,
+        next_poll=when_or_none(row.next_poll),
+        last_polled=when_or_none(row.last_polled),
+        last_success=when_or_none(row.last_success),
+        last_item=when_or_none(row.last_item),
+        failures=row.failures,
+        last_error=row.last_error,
+        items_per_day=row.items_per_day,
+    )

@@ -1,0 +1,8 @@
+"""Alembic's door: runs the scripts on the connection that monitor/store/open.py hands over."""
+
+from alembic import context
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=None, transactional_ddl=True)
+with context.begin_transaction():
+    context.run_migrations()

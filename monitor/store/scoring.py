@@ -1,0 +1,232 @@
+"""The live model, the queue with its leases, and predictions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, func, literal, null, select
+
+from models.backend import Prediction
+from monitor.domain import Article
+from monitor.store.articles import article_columns, article_of
+from monitor.store.audit import AuditPart
+from monitor.store.database import chunks
+from monitor.store.reading import ReadingPart, pack
+from monitor.store.schema import (
+    articles,
+    dirty_stories,
+    dump,
+    load,
+    model_history,
+    models,
+    prediction_topics,
+    predictions,
+    story_facts,
+    us,
+    when,
+    work,
+)
+
+MAX_ATTEMPTS = 3
+_FREE: dict[str, Any] = {"worker": None, "lease_until": 0}
+
+
+class ScoringPart(AuditPart, ReadingPart):
+    def live_model(self) -> tuple[str, tuple[str, ...]] | None:
+        """(version, languages) that predictions, rollups and alerts use now."""
+        with self.read() as connection:
+            live = self._live(connection)
+        return None if live is None else (live.version, tuple(load(live.languages)))
+
+    def set_live_model(self, version: str, languages: Sequence[str], actor: str, reason: str, now: datetime) -> None:
+        """Switch; audited. The queue becomes what this model has not scored; facts that it had are refreshed. The
+        same version with the same languages again changes nothing."""
+        with self.write() as connection:
+            live = self._live(connection)
+            spoken = dump(list(languages))
+            if live is not None and (live.version, live.languages) == (version, spoken):
+                return
+            connection.execute(
+                self.insert(models).on_conflict_do_update(index_elements=["version"], set_={"languages": spoken}),
+                {"version": version, "languages": spoken},
+            )
+            model = connection.execute(select(models.c.id).where(models.c.version == version)).scalar_one()
+            connection.execute(model_history.insert().values(model_id=model, at=us(now), actor=actor, reason=reason))
+            if live is None or live.id != model:
+                self._refill(connection, model)
+            was = None if live is None else live.version
+            detail = {"from": was, "to": version, "languages": list(languages), "reason": reason}
+            self._audit(connection, actor, "model.live", version, detail, now)
+
+    def _refill(self, connection: Connection, model: int) -> None:
+        """The queue of another model: all that it has not scored. Quarantine is a model's own and starts anew."""
+        connection.execute(work.delete())
+        scored = select(predictions.c.article_id).where(
+            predictions.c.article_id == articles.c.id, predictions.c.model_id == model
+        )
+        none, zero, no = null(), literal(0), literal(False)
+        missing = select(articles.c.id, articles.c.language, articles.c.position, zero, none, zero, no).where(
+            ~scored.exists()
+        )
+        names = ["article_id", "language", "position", "attempts", "worker", "lease_until", "quarantined"]
+        connection.execute(work.insert().from_select(names, missing))
+        facts = select(story_facts.c.story).where(story_facts.c.model_id == model)
+        connection.execute(dirty_stories.insert().from_select(["story"], facts))
+
+    def model_history(self) -> list[tuple[datetime, str, str, str]]:
+        """(at, version, actor, reason), newest first."""
+        query = (
+            select(model_history, models.c.version)
+            .join(models, models.c.id == model_history.c.model_id)
+            .order_by(model_history.c.id.desc())
+        )
+        with self.read() as connection:
+            return [(when(row.at), row.version, row.actor, row.reason) for row in connection.execute(query)]
+
+    # ── the queue ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def claim_unscored(self, worker: str, limit: int, now: datetime, lease: timedelta) -> list[Article]:
+        """Lease articles that the live model supports and has not scored, newest first. An expired lease is free
+        again. After one lease without a result, articles come in small batches, after two alone, after three they
+        are quarantined: so the article that kills its scorer is found, and its neighbours are scored."""
+        with self.write(shown=False) as connection:
+            live = self._live(connection)
+            if live is None or limit < 1:
+                return []
+            spoken = load(live.languages)
+            while True:
+                rows = self._free(connection, spoken, limit, us(now))
+                given_up = [row.article_id for row in rows if row.attempts >= MAX_ATTEMPTS]
+                if not given_up:
+                    break
+                connection.execute(
+                    work.update().where(work.c.article_id.in_(given_up)).values(quarantined=True, **_FREE)
+                )
+            if not rows:
+                return []
+            attempts = rows[0].attempts
+            size = (limit, max(1, limit // 8), 1)[attempts]
+            ids = [row.article_id for row in rows if row.attempts == attempts][:size]
+            claimed = []
+            for chunk in chunks(ids):
+                connection.execute(
+                    work.update()
+                    .where(work.c.article_id.in_(chunk))
+                    .values(worker=worker, lease_until=us(now + lease), attempts=work.c.attempts + 1)
+                )
+                claimed += connection.execute(article_columns().where(articles.c.id.in_(chunk))).all()
+            claimed.sort(key=lambda row: -row.position)
+            return [article_of(row) for row in claimed]
+
+    def _free(self, connection: Connection, languages: Sequence[str], limit: int, now: int) -> list[Any]:
+        """The newest free rows of the queue: one walk down the index for each language."""
+        found: list[Any] = []
+        for language in languages:
+            query = (
+                select(work.c.article_id, work.c.position, work.c.attempts)
+                .where(~work.c.quarantined, work.c.language == language, work.c.lease_until <= now)
+                .order_by(work.c.position.desc())
+                .limit(limit)
+            )
+            if not self.is_sqlite:
+                query = query.with_for_update(skip_locked=True)
+            found += connection.execute(query).all()
+        return sorted(found, key=lambda row: -row.position)[:limit]
+
+    def save_predictions(
+        self, version: str, predictions: Sequence[tuple[int, Prediction | None]], now: datetime
+    ) -> None:
+        """Write predictions and release the leases; None, or a number that is not finite, quarantines the article.
+        Articles that are gone are passed over. Predictions of a model that is not live leave the queue as it is."""
+        with self.write() as connection:
+            live = self._live(connection)
+            is_live = live is not None and live.version == version
+            model = live.id if is_live else self._model_id(connection, version)
+            good = [(key, value) for key, value in predictions if value is not None and _finite(value)]
+            bad = sorted({key for key, _ in predictions} - {key for key, _ in good})
+            self._write_predictions(connection, model, dict(good))
+            for chunk in chunks(sorted(key for key, _ in good)):
+                rows = work.c.article_id.in_(chunk)
+                if is_live:
+                    connection.execute(work.delete().where(rows))
+                else:
+                    connection.execute(work.update().where(rows).values(attempts=0, **_FREE))
+            for chunk in chunks(bad):
+                rows = work.c.article_id.in_(chunk)
+                connection.execute(work.update().where(rows).values(quarantined=is_live, **_FREE))
+
+    def _model_id(self, connection: Connection, version: str) -> int:
+        insert = self.insert(models).on_conflict_do_nothing(index_elements=["version"])
+        connection.execute(insert, {"version": version, "languages": "[]"})
+        return int(connection.execute(select(models.c.id).where(models.c.version == version)).scalar_one())
+
+    def _write_predictions(self, connection: Connection, model: int, good: dict[int, Prediction]) -> None:
+        if not good:
+            return
+        c = articles.c
+        there: dict[int, tuple[int, int]] = {}
+        for chunk in chunks(sorted(good)):
+            for key, position, story in connection.execute(select(c.id, c.position, c.story).where(c.id.in_(chunk))):
+                there[key] = (position, story)
+        rows, topics = [], []
+        for key, (position, _) in sorted(there.items()):
+            said = good[key]
+            rows.append(
+                {
+                    "article_id": key,
+                    "model_id": model,
+                    "position": position,
+                    "sentiment": said.sentiment,
+                    "p_negative": said.p_negative,
+                    "p_neutral": said.p_neutral,
+                    "p_positive": said.p_positive,
+                    "topics": "|".join(said.topics),
+                    "topic_scores": pack(said.topic_scores),
+                    "confidence": said.confidence,
+                    "unsure": said.unsure,
+                    "truncated": said.truncated,
+                }
+            )
+            topics += [
+                {"model_id": model, "topic": topic, "position": position, "article_id": key} for topic in said.topics
+            ]
+        if not rows:
+            return
+        self._forget_predictions(connection, sorted(there), model)
+        connection.execute(predictions.insert(), rows)
+        connection.execute(self.insert(prediction_topics).on_conflict_do_nothing(), topics)
+        self._mark(connection, {story for _, story in there.values()})
+
+    def release(self, worker: str) -> None:
+        """Give back the leases of a worker that stops in order; they do not count as attempts."""
+        with self.write(shown=False) as connection:
+            connection.execute(
+                work.update().where(work.c.worker == worker).values(attempts=work.c.attempts - 1, **_FREE)
+            )
+
+    def unscored_count(self) -> int:
+        with self.read() as connection:
+            return self._queue_counts(connection)[0]
+
+    def _queue_counts(self, connection: Connection) -> tuple[int, int, int]:
+        """(waiting, unsupported, quarantined) under the live model; without one everything waits."""
+        live = self._live(connection)
+        spoken = None if live is None else set(load(live.languages))
+        waiting = unsupported = quarantined = 0
+        query = select(work.c.quarantined, work.c.language, func.count()).group_by(work.c.quarantined, work.c.language)
+        for given_up, language, count in connection.execute(query):
+            if given_up:
+                quarantined += count
+            elif spoken is None or language in spoken:
+                waiting += count
+            else:
+                unsupported += count
+        return waiting, unsupported, quarantined
+
+
+def _finite(said: Prediction) -> bool:
+    numbers = (said.p_negative, said.p_neutral, said.p_positive, said.confidence, *said.topic_scores)
+    return all(math.isfinite(number) for number in numbers) and bool(said.topics)
