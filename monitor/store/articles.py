@@ -87,7 +87,7 @@ class ArticlesPart(Database):
         published = [us(article.published) for article in fresh]
         positions = [position_of(at, first_id + index) for index, at in enumerate(published)]
         story_ids, old_stories = self._story_ids(connection, fresh, positions)
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "id": first_id + index,
                 "position": positions[index],
@@ -289,10 +289,10 @@ class ArticlesPart(Database):
             delete = text(
                 "INSERT INTO article_search (article_search, rowid, body) VALUES ('delete', :position, :body)"
             )
-            values = [
+            taken: list[dict[str, Any]] = [
                 {"position": position, "body": search_body(title, summary)} for _, position, title, summary in rows
             ]
-            connection.execute(delete, sorted(values, key=lambda row: row["position"]))
+            connection.execute(delete, sorted(taken, key=lambda row: row["position"]))
         else:
             delete = text("DELETE FROM article_search WHERE article_id = :id")
             connection.execute(delete, [{"id": article_id} for article_id, *_ in rows])

@@ -92,10 +92,9 @@ def _put_aside(target: Path) -> None:
     """Fold the WAL of the old store in and move it aside; refuse while a process has it open."""
     if not target.exists():
         return
-    with wrap_store_errors(f"restore {target}"), closing(sqlite3.connect(target, timeout=1)) as connection:
-        with suppress(sqlite3.DatabaseError):  # a damaged store may be why somebody restores
-            connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with closing(sqlite3.connect(target, timeout=1)) as connection, suppress(sqlite3.DatabaseError):
+        # A damaged store may be why somebody restores: what cannot be folded in moves aside with it.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     target.replace(target.with_name(f"{target.name}.before-restore"))
     for end in ("-wal", "-shm"):
         with suppress(FileNotFoundError):

@@ -150,9 +150,9 @@ class CountingPart(ReadingPart):
                 .where(a.story.in_(chunk))
                 .order_by(a.published, a.id)
             )
-            for story, *values, topics in connection.execute(query):
-                said = None if topics is None else tuple(topics.split("|"))
-                members.setdefault(story, []).append(Member(*values, said))
+            for row in connection.execute(query):
+                said = None if row.topics is None else tuple(row.topics.split("|"))
+                members.setdefault(row.story, []).append(Member(*tuple(row)[1:-1], said))
             mentioned = (
                 select(a.story, entities.c.name)
                 .join(mentions, mentions.c.article_id == a.id)

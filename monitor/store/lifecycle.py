@@ -121,7 +121,8 @@ class LifecyclePart(AlertsPart, ScoringPart, CountingPart):
             connection.execute(articles.delete().where(a.id.in_(chunk)))
             touched = sorted({row.story for row in rows})
             first = select(a.story, func.min(a.position)).where(a.story.in_(touched)).group_by(a.story)
-            self._lower_first_positions(connection, dict(connection.execute(first).tuples()))
+            earliest = [tuple(row) for row in connection.execute(first)]
+            self._lower_first_positions(connection, dict(earliest))
             self._mark(connection, touched)
 
     # ── status ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -115,7 +115,7 @@ class ReadingPart(ArticlesPart):
         position = articles.c.position
         if not self.is_sqlite:
             body = text("body @@ CAST(:query AS tsquery)").bindparams(query=tsquery(question))
-            found = select(literal_column("article_id")).select_from(text("article_search")).where(body)
+            found: Any = select(literal_column("article_id")).select_from(text("article_search")).where(body)
             return articles.c.id.in_(found)
         if not question.wanted:
             return position.not_in(_fts(fts5_terms(question.unwanted, "OR")))

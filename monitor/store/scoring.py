@@ -110,7 +110,7 @@ class ScoringPart(AuditPart, ReadingPart):
             attempts = rows[0].attempts
             size = (limit, max(1, limit // 8), 1)[attempts]
             ids = [row.article_id for row in rows if row.attempts == attempts][:size]
-            claimed = []
+            claimed: list[Any] = []
             for chunk in chunks(ids):
                 connection.execute(
                     work.update()
