@@ -92,9 +92,7 @@ def hours_between(start: datetime, end: datetime) -> int:
     return max(1, int(-((start - end) // HOUR)))
 
 
-def history_from_rollups(
-    rollups: Iterable[Rollup], series: Sequence[str], start: datetime, end: datetime
-) -> History:
+def history_from_rollups(rollups: Iterable[Rollup], series: Sequence[str], start: datetime, end: datetime) -> History:
     """From hour cells of the store. `series` must name `all`, and `topic:other`, which is taken out of `all`."""
     start = midnight(start)
     size = hours_between(start, end)
@@ -145,7 +143,7 @@ def history_from_facts(facts: Iterable[StoryFact], start: datetime, end: datetim
     shape = (len(row), size)
     flat = np.array(places, dtype=np.int64) * size + np.array(hours, dtype=np.int64)
     cells = len(row) * size
-    stories = np.bincount(flat, minlength=cells).reshape(shape).astype(float)
+    stories: Floats = np.bincount(flat, minlength=cells).reshape(shape).astype(float)
     minus = np.bincount(flat, weights=np.array(bad, dtype=float), minlength=cells).reshape(shape)
     score = np.bincount(flat, weights=np.array(scores, dtype=float), minlength=cells).reshape(shape)
     day_like = _filled(undated > dated, (dated + undated) >= 1)

@@ -18,6 +18,7 @@ from monitor.domain import ALL, Alert, AlertState, Evidence, Rule, Severity, Tra
 
 _ORDER: Final = {Severity.INFO: 0, Severity.WARNING: 1, Severity.CRITICAL: 2}
 _TOLD: Final = "told_negative"
+_EXPLAINED: Final = "explained_by"
 
 
 class Standing(StrEnum):
@@ -93,14 +94,12 @@ def _opening(
         severity=observation.severity,
         at=now,
         summary=observation.summary,
-        evidence=_told(observation.evidence, observation.evidence.negative),
+        evidence=_told(observation.evidence, observation.evidence.negative, explained_by),
         inhibited_by=explained_by,
     )
 
 
-def _continuing(
-    observation: Observation, alert: Alert, explained_by: str | None, now: datetime
-) -> Transition | None:
+def _continuing(observation: Observation, alert: Alert, explained_by: str | None, now: datetime) -> Transition | None:
     if observation.standing is Standing.CALM:
         if observation.calm_for < observation.resolve_after:
             return None
@@ -113,8 +112,8 @@ def _continuing(
     severity = max(alert.severity, observation.severity, key=_ORDER.__getitem__)
     louder = _ORDER[severity] > _ORDER[alert.severity]
     doubled = fresh.negative >= 2 * max(told, 1)
-    explained = explained_by if alert.inhibited_by is not None else None
-    freed = alert.inhibited_by is not None and explained is None
+    explained = explained_by or _explained(alert) if alert.inhibited_by is not None else None
+    freed = alert.inhibited_by is not None and explained_by is None
     if observation.standing is Standing.FIRE and (louder or doubled or freed):
         return Transition(
             kind=TransitionKind.WORSEN,
@@ -123,9 +122,9 @@ def _continuing(
             severity=severity,
             at=now,
             summary=observation.summary,
-            evidence=_told(fresh, fresh.negative),
+            evidence=_told(fresh, fresh.negative, None if freed else explained),
             alert_id=alert.id,
-            inhibited_by=explained,
+            inhibited_by=None if freed else explained,
         )
     if fresh.negative <= alert.evidence.negative and fresh.families <= alert.evidence.families:
         return None
@@ -136,7 +135,7 @@ def _continuing(
         severity=severity,
         at=now,
         summary=observation.summary,
-        evidence=_told(fresh, told),
+        evidence=_told(fresh, told, explained),
         alert_id=alert.id,
         inhibited_by=explained,
     )
@@ -182,15 +181,15 @@ def _explanations(
     Companies explain topics and all news; a topic does not explain all news: that is news of its own.
     """
     firing = [o for o in observations if o.standing is Standing.FIRE and o.story_ids]
-    holding = [
-        o for o in observations if o.standing is Standing.HOLD and o.story_ids and (o.rule, o.series) in opened
-    ]
+    holding = [o for o in observations if o.standing is Standing.HOLD and o.story_ids and (o.rule, o.series) in opened]
     found: dict[tuple[str, str], str] = {}
     for wide in firing:
         narrower = [
             o for o in firing + holding if o.rule == wide.rule and _narrower(o.series, wide.series) and o.story_ids
         ]
-        shared = sorted(((len(o.story_ids & wide.story_ids), o.series, o) for o in narrower), key=lambda x: (-x[0], x[1]))
+        shared = sorted(
+            ((len(o.story_ids & wide.story_ids), o.series, o) for o in narrower), key=lambda x: (-x[0], x[1])
+        )
         if not shared or not shared[0][0]:
             continue
         rest = wide.story_ids.difference(*(o.story_ids for _, _, o in shared))
@@ -200,7 +199,7 @@ def _explanations(
 
 
 def _narrower(inner: str, outer: str) -> bool:
-    return _breadth(inner) == 0 and _breadth(outer) > 0 or inner.startswith(outer + "/")
+    return (_breadth(inner) == 0 and _breadth(outer) > 0) or inner.startswith(outer + "/")
 
 
 def _breadth(series: str) -> int:
@@ -219,12 +218,20 @@ def _next(alert: Alert, kind: TransitionKind, now: datetime, summary: str) -> Tr
         summary=summary,
         evidence=alert.evidence,
         alert_id=alert.id,
-        inhibited_by=None if alert.inhibited_by is None else str(alert.inhibited_by),
+        inhibited_by=None if alert.inhibited_by is None else _explained(alert),
     )
 
 
-def _told(evidence: Evidence, negative: int) -> Evidence:
-    return replace(evidence, baseline={**evidence.baseline, _TOLD: negative})
+def _explained(alert: Alert) -> str:
+    """The series that explained the alert when it opened; kept with its evidence."""
+    return str(alert.evidence.baseline.get(_EXPLAINED) or alert.series)
+
+
+def _told(evidence: Evidence, negative: int, explained_by: str | None) -> Evidence:
+    notes: dict[str, object] = {_TOLD: negative}
+    if explained_by is not None:
+        notes[_EXPLAINED] = explained_by
+    return replace(evidence, baseline={**evidence.baseline, **notes})
 
 
 def _span(hours: float) -> str:

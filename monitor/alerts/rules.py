@@ -50,7 +50,7 @@ PARAMS: Final[Mapping[RuleKind, Mapping[str, Param]]] = {
     },
     RuleKind.THRESHOLD: {
         "measure": Param("share", "choice", "What is compared.", choices=("share", "count", "mean_score")),
-        "value": Param(0.6, "float", "Fires at this value: share or count at or above, mean score at or below.", -1, 1e6),
+        "value": Param(0.6, "float", "Limit: share or count at or above it, mean score at or below it.", -1, 1e6),
         "window_hours": Param(24, "int", "Window in hours.", 1, 168),
         "min_stories": Param(20, "int", "Fewest stories in the window.", 1, 100_000),
         "resolve_after_hours": Param(3, "int", "Calm hours after which an alert resolves.", 1, 168),
@@ -115,7 +115,8 @@ def default_rules() -> tuple[Rule, ...]:
 
 def params_of(rule: Rule) -> dict[str, Any]:
     """The rule's parameters with the defaults of its kind filled in."""
-    return {name: rule.params.get(name, param.default) for name, param in PARAMS[rule.kind].items()}
+    values = {name: rule.params.get(name, param.default) for name, param in PARAMS[rule.kind].items()}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def validate(rule: Rule) -> Rule:
@@ -123,7 +124,7 @@ def validate(rule: Rule) -> Rule:
     if not _NAME.fullmatch(rule.name):
         raise AlertError(f"rule {rule.name!r}: 'name' must be 1 to 64 letters, digits, spaces, dots, dashes")
     if not rule.scope:
-        raise _wrong(rule, "scope", "must name at least one series, such as \"all\" or \"topic:*\"")
+        raise _wrong(rule, "scope", 'must name at least one series, such as "all" or "topic:*"')
     for pattern in rule.scope:
         if not valid_pattern(pattern):
             raise _wrong(rule, "scope", f"{pattern!r} is no series pattern; try all, topic:*, entity:Name, publisher:*")

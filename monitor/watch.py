@@ -1,0 +1,297 @@
+"""Use case: look at the counts, judge every rule, write what changed together with the deliveries it causes.
+
+    counts → observations (one module a kind of rule) → evaluate → transitions + outbox, in one transaction
+
+Windows end on a fixed 15-minute grid, so that an evaluation can be repeated and gives the same answer; within a slot
+it may be asked again, and sees what has come since. Nothing here sends anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import numpy as np
+import structlog
+
+from monitor.alerts import kinds
+from monitor.alerts.backtest import WARM_UP, BacktestReport, backtest
+from monitor.alerts.calibration import Calibration, calibrate
+from monitor.alerts.history import HOUR, History
+from monitor.alerts.lifecycle import Observation, Standing, evaluate
+from monitor.alerts.rules import in_scope, params_of, rule_to_dict
+from monitor.alerts.sources import StoreSource
+from monitor.alerts.spike import SpikeJudge
+from monitor.alerts.statistics import SpikeParams, scan
+from monitor.deliver import quiet_hours_of, recent_clock
+from monitor.domain import (
+    Alert,
+    AlertState,
+    NewDelivery,
+    Rule,
+    RuleKind,
+    Transition,
+    TransitionKind,
+)
+from monitor.errors import AlertError
+from monitor.notify.plan import plan_deliveries
+from monitor.store.base import Store
+
+log = structlog.get_logger("watch")
+
+GRID: Final = timedelta(minutes=15)
+ACTIVE: Final = (AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.ESCALATED)
+CALIBRATED: Final = "alerts.calibration"
+JUDGED_MODEL: Final = "alerts.model"
+RECALIBRATE_AFTER: Final = timedelta(days=7)
+CALIBRATION_PAST: Final = timedelta(days=364)
+LOOK_BACK_HOURS: Final = 7 * 24  # hours of the scan that hysteresis may look at
+STORIES_WITH_ARTICLES: Final = 8
+ARTICLES_A_STORY: Final = 10
+
+
+def grid_end(now: datetime) -> datetime:
+    """The end of the 15-minute slot that `now` lies in."""
+    start = now.replace(minute=now.minute - now.minute % 15, second=0, microsecond=0)
+    return start + GRID
+
+
+def watch(store: Store, now: datetime, links_base: str = "") -> list[Transition]:
+    """Evaluate every enabled rule as of `now` and write what changed, with its deliveries. Gives the transitions.
+
+    The counts must be fresh (`refresh_rollups`); dirty hours are refreshed here too. Raises `StoreError`.
+    """
+    while store.refresh_rollups():
+        pass
+    rules = [rule for rule in store.rules() if rule.enabled]
+    open_alerts = store.alerts(ACTIVE, limit=10_000)
+    observations = observe(store, rules, open_alerts, now)
+    transitions = evaluate(rules, observations, open_alerts, store.last_resolved(), now)
+    if not transitions:
+        return []
+    transitions = [_with_articles(store, transition) for transition in transitions]
+    deliveries = _deliveries(store, transitions, rules, open_alerts, now, links_base)
+    store.apply_transitions(transitions, deliveries, now)
+    return transitions
+
+
+def observe(store: Store, rules: Sequence[Rule], open_alerts: Sequence[Alert], now: datetime) -> list[Observation]:
+    """How every series stands with every rule; what can be said without a scoring model is said without one."""
+    live = store.live_model()
+    found: list[Observation] = []
+    counting = [rule for rule in rules if rule.kind in (RuleKind.SPIKE, RuleKind.THRESHOLD)]
+    if counting:
+        ready = live is not None and _model_settled(store, live[0], now)
+        if ready and live is not None:
+            found += _counted(store, counting, open_alerts, live[0], now)
+        else:
+            found += [
+                Observation(rule=alert.rule, series=alert.series, standing=Standing.UNKNOWN, note="not all is scored")
+                for alert in open_alerts
+                if any(rule.name == alert.rule for rule in counting)
+            ]
+    for rule in rules:
+        if rule.kind is RuleKind.CRITICAL_STORY and live is not None:
+            found += kinds.critical_stories(rule, _entity_facts(store, rule, now), open_alerts, live[0], now)
+        elif rule.kind is RuleKind.KEYWORD:
+            found += kinds.keyword(rule, store.search_articles(kinds.keyword_query(rule, now))[0], open_alerts, now)
+        elif rule.kind is RuleKind.QUIET:
+            found += kinds.quiet(rule, store.feeds(), store.beats(), open_alerts, now)
+    return found
+
+
+def _counted(
+    store: Store, rules: Sequence[Rule], open_alerts: Sequence[Alert], version: str, now: datetime
+) -> list[Observation]:
+    source = StoreSource(store, [pattern for rule in rules for pattern in rule.scope])
+    end = grid_end(now)
+    history = source.history(end - WARM_UP, end)
+    found: list[Observation] = []
+    for rule in rules:
+        if rule.kind is RuleKind.THRESHOLD:
+            found += kinds.threshold(rule, history, open_alerts, version, now)
+            continue
+        calibration = _calibration(store, rule, source, now)
+        judge = spike_judge(rule, history, source, calibration.threshold, version)
+        counts = {alert.series: alert.evidence.negative for alert in open_alerts if alert.rule == rule.name}
+        found += judge.at(judge.scan.q.shape[1] - 1, counts)
+    return found
+
+
+def spike_judge(rule: Rule, history: History, source: StoreSource, threshold: float, version: str) -> SpikeJudge:
+    """The live judge of the last hours of a history."""
+    chosen = [name for name in history.series if in_scope(rule, name) and name != "topic:other"]
+    last = scan(history, SpikeParams.of(params_of(rule)), chosen, first=max(0, history.hours - LOOK_BACK_HOURS))
+    return SpikeJudge(rule, last, np.full(last.q.shape[1], threshold), source, version)
+
+
+def _calibration(store: Store, rule: Rule, source: StoreSource, now: datetime) -> Calibration:
+    """The rule's threshold, made anew each week and whenever its parameters changed; kept in the store."""
+    kept: dict[str, Any] = store.setting(CALIBRATED) or {}
+    wanted = {"scope": rule_to_dict(rule)["scope"], "params": {k: str(v) for k, v in params_of(rule).items()}}
+    entry = kept.get(rule.name)
+    if entry is not None and entry["for"] == wanted:
+        calibration = Calibration.from_dict(entry["calibration"])
+        if timedelta(0) <= now - calibration.made_at < RECALIBRATE_AFTER:
+            return calibration
+    end = now.replace(minute=0, second=0, microsecond=0)
+    calibration = _calibrate(rule, source, end)
+    names = {each.name for each in store.rules()}
+    fresh = {name: value for name, value in kept.items() if name in names}
+    fresh[rule.name] = {"for": wanted, "calibration": calibration.to_dict()}
+    store.set_setting(CALIBRATED, fresh, "system", now)
+    return calibration
+
+
+def _calibrate(rule: Rule, source: StoreSource, end: datetime) -> Calibration:
+    params = params_of(rule)
+    history = source.history(end - CALIBRATION_PAST - WARM_UP, end)
+    chosen = [name for name in history.series if in_scope(rule, name) and name != "topic:other"]
+    return calibrate(scan(history, SpikeParams.of(params), chosen), float(params["budget_per_week"]), end)
+
+
+def _model_settled(store: Store, version: str, now: datetime) -> bool:
+    """Whether alerts may rest on the live model: a new version takes over once the baseline is scored by it."""
+    judged = store.setting(JUDGED_MODEL)
+    if judged == version:
+        return True
+    status = store.status()
+    if judged is not None and status.unscored > max(20, status.articles // 50):
+        log.info("alerts wait for the new model", version=version, unscored=status.unscored)
+        return False
+    store.set_setting(JUDGED_MODEL, version, "system", now)
+    return True
+
+
+def _entity_facts(store: Store, rule: Rule, now: datetime) -> list[kinds.EntityFacts]:
+    """Negative counting stories of the rule's window, by watched entity in its scope."""
+    window = timedelta(hours=int(params_of(rule)["window_hours"]))
+    names = [name for name in store.series_names(now - window, now + HOUR, ["entity:"]) if in_scope(rule, name)]
+    return [
+        kinds.EntityFacts(
+            series=name,
+            facts=tuple(store.story_facts(name, now - window, now, negative_only=True, counting_only=True, limit=50)),
+        )
+        for name in names
+    ]
+
+
+# ── evidence and outbox ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _with_articles(store: Store, transition: Transition) -> Transition:
+    """Evidence with the articles of its strongest stories and their predictions, as they are now: frozen here."""
+    if transition.kind not in (TransitionKind.OPEN, TransitionKind.UPDATE, TransitionKind.WORSEN):
+        return transition
+    top = [
+        {**story, "articles": _articles(store, str(story["story_id"]))}
+        if position < STORIES_WITH_ARTICLES and story.get("story_id") and not story.get("articles")
+        else story
+        for position, story in enumerate(transition.evidence.top)
+    ]
+    return replace(transition, evidence=replace(transition.evidence, top=tuple(top)))
+
+
+def _articles(store: Store, story_id: str) -> list[dict[str, Any]]:
+    rows = []
+    for scored in store.story_articles(story_id)[:ARTICLES_A_STORY]:
+        article, said = scored.article, scored.prediction
+        row: dict[str, Any] = {
+            "id": article.id,
+            "title": article.title,
+            "url": article.url,
+            "publisher": article.publisher,
+            "family": article.family,
+            "published": article.published.isoformat(),
+            "first_seen": article.first_seen.isoformat(),
+            "date_quality": article.date_quality.value,
+            "prediction": None,
+        }
+        if said is not None:
+            row["prediction"] = {
+                "sentiment": said.sentiment,
+                "p_negative": round(said.p_negative, 4),
+                "p_neutral": round(said.p_neutral, 4),
+                "p_positive": round(said.p_positive, 4),
+                "topics": list(said.topics),
+                "confidence": round(said.confidence, 4),
+                "model_version": said.model_version,
+            }
+        rows.append(row)
+    return rows
+
+
+def _deliveries(
+    store: Store,
+    transitions: Sequence[Transition],
+    rules: Sequence[Rule],
+    open_alerts: Sequence[Alert],
+    now: datetime,
+    links_base: str,
+) -> list[tuple[int, NewDelivery]]:
+    channels = store.channels()
+    if not channels:
+        return []
+    by_name = {rule.name: rule for rule in rules}
+    by_id = {alert.id: alert for alert in open_alerts}
+    silences, quiet_hours, clock = store.silences(now), quiet_hours_of(store), recent_clock(store)
+    planned: list[tuple[int, NewDelivery]] = []
+    for index, transition in enumerate(transitions):
+        alert = by_id.get(transition.alert_id) if transition.alert_id is not None else None
+        planned += [
+            (index, delivery)
+            for delivery in plan_deliveries(
+                transition,
+                transition.alert_id,
+                channels,
+                by_name.get(transition.rule),
+                silences,
+                now,
+                links_base=links_base,
+                quiet_hours=quiet_hours,
+                opened_at=None if alert is None else alert.opened_at,
+                snoozed_until=None if alert is None else alert.snoozed_until,
+                clock=clock,
+            )
+        ]
+    return planned
+
+
+# ── the past ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    start: datetime
+    end: datetime
+
+
+def run_backtest(
+    store: Store,
+    name: str,
+    start: datetime | None,
+    end: datetime | None,
+    progress: Callable[[int, int], Any] = lambda done, total: None,
+) -> BacktestReport:
+    """A stored rule over the stored past; without a span, over the year before the newest story.
+
+    `progress` is told (done, total) in steps of a thousandth. Raises `AlertError` for an unknown rule.
+    """
+    rule = next((each for each in store.rules() if each.name == name), None)
+    if rule is None:
+        known = ", ".join(each.name for each in store.rules())
+        raise AlertError(f"there is no rule {name!r}; known: {known}")
+    span = _span(store, start, end)
+    source = StoreSource(store, rule.scope)
+    return backtest(rule, source, span.start, span.end, lambda share: progress(round(share * 1000), 1000))
+
+
+def _span(store: Store, start: datetime | None, end: datetime | None) -> _Span:
+    if end is None:
+        newest = store.search_articles(kinds.newest_query())[0]
+        if not newest:
+            raise AlertError("backtest: the store holds no articles yet")
+        end = newest[0].article.published + HOUR
+    return _Span(start if start is not None else end - timedelta(days=365), end)
