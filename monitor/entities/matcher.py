@@ -144,3 +144,18 @@ def _fold_same_length(text: str) -> str:
 
 def _fold(text: str) -> str:
     return _fold_same_length(_same_length(text))
+
+
+def overlapping(changed: Sequence[Entity], everyone: Sequence[Entity]) -> list[Entity]:
+    """Those of `everyone` that are changed, or have a name that lies within a name of a changed one or around it."""
+    ids = {entity.id for entity in changed}
+    texts = [_fold(alias.text) for entity in changed for alias in _aliases(entity)]
+    found = []
+    for entity in everyone:
+        if entity.id in ids:
+            found.append(entity)
+            continue
+        own = [_fold(alias.text) for alias in _aliases(entity)]
+        if any(one in other or other in one for one in own for other in texts):
+            found.append(entity)
+    return found

@@ -13,6 +13,7 @@ from monitor.feeds.caching import CAP_S
 
 SHORTEST_S = 300.0
 LONGEST_S = 3600.0
+SAMPLE_S = 5.0  # our own sample feeds on loopback: a newcomer watches the news come in
 LONGEST_BACK_OFF_S = 12 * 3600.0
 _LOOKS_PER_ITEM = 3.0  # so that an item is on average seen after a sixth of the time between two
 _HABIT_DAYS = 14.0  # how long a habit remembers
@@ -46,7 +47,7 @@ def after_success(
     retry_after_s: float | None = None,
 ) -> Plan:
     """Own cadence, or later when the server asks for it: cache times up to 60 minutes, Retry-After up to 24 h."""
-    interval = own_interval_s(items_per_day, feed.interval_s)
+    interval = SAMPLE_S if feed.sample else own_interval_s(items_per_day, feed.interval_s)
     cached = min(max(max_age_s or 0.0, ttl_s or 0.0), LONGEST_S)
     wait = max(interval, cached, min(retry_after_s or 0.0, CAP_S))
     return Plan(interval_s=interval, next_poll=now + timedelta(seconds=_spread(feed, wait)))
