@@ -12,8 +12,8 @@ Both versions answer every text, so each question is a paired one and asks only 
 
 Each question stands at one-sided 2.5 % by itself and is not corrected for the others: a correction would let a
 version pass that has lost a third of one severe topic. The price is that an equal version is now and then refused and
-then needs a reason in words; a test keeps the share of such refusals under one in six. Passing does not prove that two versions
-are equally good: with a few hundred texts only clear losses show.
+then needs a reason in words; a test keeps the share of such refusals under one in six. Passing does not prove that
+two versions are equally good: with a few hundred texts only clear losses show.
 
 Pure: it opens no model and reads no file. It does not decide what happens to a refused candidate.
 """

@@ -53,3 +53,7 @@ class ArchiveError(MonitorError):
 
 class LeaderError(MonitorError):
     """Another worker holds the lead."""
+
+
+class PromotionError(MonitorError):
+    """A model version may not serve: the gate found it worse, or there is nothing to switch to. Nothing changed."""
