@@ -1,0 +1,232 @@
+"""One alert: how unusual it is, the stories it rests on, its time line, and the steps a person can take."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import actions, charts, context, markup, palette, times, widgets
+from dashboard.i18n import Words
+from dashboard.queries import Reads
+from dashboard.safe import safe_link
+from dashboard.times import DAY, HOUR, Span
+from monitor.domain import Alert, AlertState, Evidence
+
+SNOOZES: Final = {"1h": timedelta(hours=1), "4h": timedelta(hours=4), "1d": timedelta(days=1), "7d": timedelta(days=7)}
+
+
+def alert_pane(alert: Alert, reads: Reads) -> None:
+    words, zone = context.words(), context.zone()
+    evidence = alert.evidence
+    with st.container(border=True):
+        sign = palette.SEVERITY_MARK[alert.severity]
+        st.html(
+            markup.headline(f"{sign} {words.series(alert.series)}")
+            + markup.dim(
+                " · ".join(
+                    part
+                    for part in (
+                        words(f"severity.{alert.severity}"),
+                        words(f"state_of.{alert.state}"),
+                        words("alerts.opened", at=times.moment(alert.opened_at, zone)),
+                        words("alerts.resolved_at", at=times.moment(alert.resolved_at, zone))
+                        if alert.resolved_at
+                        else "",
+                        words("alerts.assigned", name=alert.assignee) if alert.assignee else "",
+                        words("alerts.snoozed", at=times.moment(alert.snoozed_until, zone))
+                        if alert.snoozed_until and alert.snoozed_until > context.now()
+                        else "",
+                        words("alerts.false_alarm") if alert.verdict == "false_alarm" else "",
+                    )
+                    if part
+                )
+            )
+            + markup.paragraph(alert.summary)
+        )
+        _steps(alert, words)
+        _measure(alert, words, reads)
+        _stories(evidence, words)
+        with st.expander(words("alerts.rests_on")):
+            st.html(markup.facts(_facts(evidence, words)))
+        _timeline(alert, words, reads)
+        st.download_button(
+            words("alerts.export"),
+            data=lambda: evidence_file(alert),
+            file_name=f"headwind-alert-{alert.id}.json",
+            mime="application/json",
+            type="tertiary",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+
+
+def evidence_file(alert: Alert) -> bytes:
+    """The alert with its frozen evidence as JSON."""
+
+    def written(value: Any) -> Any:
+        return value.isoformat() if isinstance(value, datetime) else str(value)
+
+    return json.dumps(asdict(alert), default=written, ensure_ascii=False, indent=2).encode()
+
+
+def _steps(alert: Alert, words: Words) -> None:
+    if not context.may("analyst"):
+        st.html(markup.dim(words("alerts.read_only")))
+        return
+    live = alert.state is not AlertState.RESOLVED
+    with st.container(horizontal=True, gap="small"):
+        if live and alert.state is not AlertState.ACKNOWLEDGED:
+            _button(alert, words, "acknowledge", "primary", state=AlertState.ACKNOWLEDGED)
+        if live:
+            _button(alert, words, "resolve", "secondary", state=AlertState.RESOLVED)
+            with st.popover(words("alerts.snooze")):
+                for name, span in SNOOZES.items():
+                    if st.button(words(f"snooze.{name}"), key=f"snooze.{alert.id}.{name}", width="stretch"):
+                        _do(alert, "snooze", words, snooze=span)
+        else:
+            _button(alert, words, "reopen", "secondary", state=AlertState.OPEN)
+        with st.popover(words("alerts.assign")), st.form(f"assign.{alert.id}", border=False):
+            name = st.text_input(words("alerts.assignee"), value=alert.assignee or context.actor(), max_chars=100)
+            if st.form_submit_button(words("alerts.assign")):
+                _do(alert, "assign", words, assignee=name.strip())
+        with st.popover(words("alerts.comment")), st.form(f"comment.{alert.id}", border=False, clear_on_submit=True):
+            note = st.text_area(words("alerts.comment_label"), max_chars=2000)
+            if st.form_submit_button(words("alerts.comment_save")) and note.strip():
+                _do(alert, "comment", words, note=note)
+        with st.popover(words("alerts.judge")):
+            if st.button(words("alerts.was_right"), key=f"judge.right.{alert.id}", width="stretch"):
+                _do(alert, "verdict", words, verdict="right")
+            if st.button(words("alerts.was_false"), key=f"judge.false.{alert.id}", width="stretch"):
+                _do(alert, "verdict", words, verdict="false_alarm")
+
+
+def _button(alert: Alert, words: Words, kind: str, look: Any, state: AlertState) -> None:
+    if st.button(words(f"alerts.{kind}"), key=f"{kind}.{alert.id}", type=look):
+        _do(alert, kind, words, state=state)
+
+
+def _do(alert: Alert, kind: str, words: Words, **change: Any) -> None:
+    actions.change_alert(alert.id, kind, **change)
+    st.toast(words("alerts.done", step=words(f"event.{kind}")))
+    st.rerun()
+
+
+def _measure(alert: Alert, words: Words, reads: Reads) -> None:
+    """How many, how many were expected, how unlikely; and the days before as a chart."""
+    evidence = alert.evidence
+    columns = st.columns(3)
+    columns[0].metric(words("alerts.negative"), f"{evidence.negative:,}", border=True)
+    columns[1].metric(words("alerts.expected"), f"{evidence.expected:,.1f}", border=True)
+    columns[2].metric(words("alerts.families"), f"{evidence.families:,}", border=True)
+    window = timedelta(hours=evidence.window_hours)
+    step = DAY if window >= DAY else max(HOUR, window / 2)
+    span = Span(start=evidence.window_start - (21 * DAY if step == DAY else 7 * DAY), end=evidence.window_end + window)
+    frame = reads.trend(alert.series, span, step=step)
+    if not frame["stories"].sum():
+        return
+    shown = frame.assign(time=widgets.local(frame["time"]))
+    zone = context.zone()
+    inside = tuple(
+        at.astimezone(zone).replace(tzinfo=None)
+        for at in (times.floor(evidence.window_start, step), evidence.window_end)
+    )
+    per_step = evidence.expected * step / window if evidence.window_hours else None
+    table = shown[["time", "negative", "stories"]].rename(
+        columns={name: words(f"column.{name}") for name in ("time", "negative", "stories")}
+    )
+    widgets.chart(
+        words(
+            "alerts.chart_title",
+            negative=evidence.negative,
+            hours=f"{evidence.window_hours:g}",
+            expected=f"{evidence.expected:.1f}",
+        ),
+        charts.evidence_hours(shown, (inside[0], inside[1]), per_step, words),
+        table,
+        key=f"alerts.chart.{alert.id}",
+        note=words("alerts.chance", p=_chance(evidence.p_value)),
+    )
+
+
+def _chance(p_value: float) -> str:
+    return f"{p_value:.3f}" if p_value >= 0.001 else f"{p_value:.1e}"
+
+
+def _stories(evidence: Evidence, words: Words) -> None:
+    if not evidence.top:
+        return
+    widgets.title(words("alerts.stories", n=len(evidence.top)))
+    st.html("".join(_story(story, words) for story in evidence.top[:8]))
+    if len(evidence.top) > 8:
+        with st.expander(words("alerts.more_stories", n=len(evidence.top) - 8)):
+            st.html("".join(_story(story, words) for story in evidence.top[8:60]))
+
+
+def _story(story: dict[str, Any], words: Words) -> str:
+    """A frozen story; its first article with a usable link is the one behind the title."""
+    articles = [article for article in story.get("articles", ()) if isinstance(article, dict)]
+    link = next((safe_link(article.get("url")) for article in articles if safe_link(article.get("url"))), None)
+    publishers = story.get("publishers") or [article.get("publisher", "") for article in articles]
+    detail = words(
+        "alerts.story_line",
+        at=_moment(story.get("published")),
+        publishers=", ".join(str(name) for name in list(publishers)[:4]),
+        n=len(articles) or story.get("count", 1),
+    )
+    return markup.story_line(str(story.get("title", "")), detail, link, "negative")
+
+
+def _moment(value: Any) -> str:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return value
+    return times.moment(value, context.zone()) if isinstance(value, datetime) and value.tzinfo else str(value or "–")
+
+
+def _facts(evidence: Evidence, words: Words) -> list[tuple[str, str]]:
+    zone = context.zone()
+    baseline = evidence.baseline
+    pairs = [
+        (
+            words("alerts.window"),
+            f"{times.moment(evidence.window_start, zone)} – {times.moment(evidence.window_end, zone)}",
+        ),
+        (words("alerts.all_stories"), f"{evidence.stories:,}"),
+        (words("alerts.p_value"), _chance(evidence.p_value)),
+        (words("alerts.model"), evidence.model_version),
+    ]
+    for name, value in baseline.items():
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            pairs.append((words(f"baseline.{name}") if words.has(f"baseline.{name}") else name, f"{value:,.4g}"))
+        elif name == "span" and isinstance(value, list | tuple):
+            pairs.append((words("baseline.span"), " – ".join(_moment(at) for at in value)))
+        elif isinstance(value, str):
+            pairs.append((words(f"baseline.{name}") if words.has(f"baseline.{name}") else name, _moment(value)))
+    pairs.extend((f"{words('column.rule')}: {name}", str(value)) for name, value in evidence.rule.items())
+    return pairs
+
+
+def _timeline(alert: Alert, words: Words, reads: Reads) -> None:
+    events = reads.events(alert.id)
+    if not events:
+        return
+    widgets.title(words("alerts.timeline"))
+    zone = context.zone()
+    table = pd.DataFrame(
+        {
+            words("column.time"): [times.moment(event.at, zone) for event in events],
+            words("column.event"): [
+                words(f"event.{event.kind}") if words.has(f"event.{event.kind}") else event.kind for event in events
+            ],
+            words("column.actor"): [event.actor for event in events],
+            words("column.note"): [event.note for event in events],
+        }
+    )
+    st.dataframe(table, hide_index=True, width="stretch", height=min(300, 40 + 36 * len(events)))

@@ -1,0 +1,257 @@
+"""DataFrame → plotly Figure. No Streamlit here, no reading; times come in the viewer's zone without an offset.
+
+Whatever comes from outside goes through `chart_text`: plotly reads a subset of HTML in labels and hovers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from dashboard import palette
+from dashboard.i18n import Words
+from dashboard.safe import chart_text
+
+CONFIG: Final[dict[str, Any]] = {"displayModeBar": False, "typesetMath": False, "scrollZoom": False}
+SELECTABLE: Final[dict[str, Any]] = {**CONFIG, "doubleClick": "reset"}
+
+
+def share_with_band(frame: pd.DataFrame, words: Words, marks: Sequence[tuple[Any, str]] = ()) -> go.Figure:
+    """Negative share per step against its usual band; columns time, share, usual, low, high, stories, negative.
+
+    marks: (time, words) of alerts, drawn as ticks along the bottom.
+    """
+    figure = go.Figure()
+    banded = frame.dropna(subset=["low", "high"])
+    if not banded.empty:
+        figure.add_scatter(
+            x=banded["time"], y=banded["high"], mode="lines", line={"width": 0}, hoverinfo="skip", showlegend=False
+        )
+        figure.add_scatter(
+            x=banded["time"],
+            y=banded["low"],
+            mode="lines",
+            line={"width": 0},
+            fill="tonexty",
+            fillcolor=palette.BAND,
+            name=words("chart.usual"),
+            hoverinfo="skip",
+        )
+    figure.add_scatter(
+        x=frame["time"],
+        y=frame["share"],
+        mode="lines+markers",
+        name=words("chart.share"),
+        line={"color": palette.NEGATIVE, "width": 2},
+        marker={"size": 4},
+        customdata=frame[["negative", "stories"]],
+        hovertemplate=words("chart.hover_share") + "<extra></extra>",
+    )
+    outside = frame[frame["share"] > frame["high"]]
+    if not outside.empty:
+        figure.add_scatter(
+            x=outside["time"],
+            y=outside["share"],
+            mode="markers",
+            name=words("chart.above"),
+            marker={"color": palette.NEGATIVE, "size": 9, "symbol": "triangle-down"},
+            hoverinfo="skip",
+        )
+    if marks:
+        figure.add_scatter(
+            x=[at for at, _ in marks],
+            y=[0.0] * len(marks),
+            mode="markers",
+            name=words("chart.alerts"),
+            marker={"color": palette.SEVERITY["critical"], "size": 11, "symbol": "line-ns-open", "line": {"width": 3}},
+            text=[chart_text(text, 80) for _, text in marks],
+            hovertemplate="%{text}<extra></extra>",
+        )
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    return _finish(figure, 300)
+
+
+def volume(frame: pd.DataFrame, words: Words, height: int = 200) -> go.Figure:
+    """Stories per step, stacked by sentiment; columns time, negative, neutral, positive."""
+    figure = go.Figure()
+    for sentiment in ("negative", "neutral", "positive"):
+        figure.add_bar(
+            x=frame["time"],
+            y=frame[sentiment],
+            name=words.sentiment(sentiment),
+            marker={"color": palette.SENTIMENT[sentiment], "line": {"width": 0}},
+            hovertemplate="%{y}",
+        )
+    figure.update_layout(barmode="stack", bargap=0.08, hovermode="x unified")
+    return _finish(figure, height)
+
+
+def heatmap(frame: pd.DataFrame, names: Mapping[str, str], words: Words, least: int = 3) -> go.Figure:
+    """Negative share of each series and step as colour; cells with fewer than `least` stories stay blank.
+
+    Columns series, time, stories, negative. names: series → text of its row, in the order from top to bottom.
+    """
+    enough = frame[frame["stories"] >= least]
+    share = (enough["negative"] / enough["stories"]).rename("share")
+    wide = enough.assign(share=share).pivot(index="series", columns="time", values="share")
+    counts = frame.pivot(index="series", columns="time", values="stories")
+    bad = frame.pivot(index="series", columns="time", values="negative")
+    order = [name for name in names if name in counts.index]
+    columns = counts.columns
+    wide = wide.reindex(index=order, columns=columns)
+    figure = go.Figure(
+        go.Heatmap(
+            z=wide.to_numpy(),
+            x=list(columns),
+            y=[chart_text(names[name], 40) for name in order],
+            customdata=_stacked(bad.reindex(order), counts.reindex(order)),
+            colorscale=[list(stop) for stop in palette.HEAT],
+            zmin=0,
+            zmax=1,
+            xgap=1,
+            ygap=1,
+            hoverongaps=False,
+            colorbar={"tickformat": ".0%", "thickness": 10, "outlinewidth": 0, "len": 0.9},
+            hovertemplate=words("chart.hover_heat") + "<extra></extra>",
+        )
+    )
+    figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True)
+    figure.update_xaxes(showgrid=False)
+    return _finish(figure, 60 + 22 * max(3, len(order)))
+
+
+def lines(frame: pd.DataFrame, value: str, names: Mapping[str, str], *, share: bool, height: int = 320) -> go.Figure:
+    """One line a series for comparison; columns series, time and `value`."""
+    figure = go.Figure()
+    for place, (name, text) in enumerate(names.items()):
+        rows = frame[frame["series"] == name]
+        figure.add_scatter(
+            x=rows["time"],
+            y=rows[value],
+            mode="lines+markers",
+            name=chart_text(text, 40),
+            line={
+                "color": palette.SERIES[place % len(palette.SERIES)],
+                "dash": ("solid", "dash", "dot", "dashdot")[place % 4],
+                "width": 2,
+            },
+            marker={"size": 4},
+        )
+    figure.update_layout(hovermode="x unified")
+    figure.update_yaxes(rangemode="tozero", tickformat=".0%" if share else None)
+    return _finish(figure, height)
+
+
+def ranked(frame: pd.DataFrame, words: Words, height: int | None = None) -> go.Figure:
+    """Horizontal bars stacked by sentiment, first row on top; columns name, negative, neutral, positive."""
+    figure = go.Figure()
+    names = [chart_text(name, 36) for name in frame["name"]]
+    for sentiment in ("negative", "neutral", "positive"):
+        figure.add_bar(
+            y=names,
+            x=frame[sentiment],
+            orientation="h",
+            name=words.sentiment(sentiment),
+            marker={"color": palette.SENTIMENT[sentiment]},
+            hovertemplate="%{x}",
+        )
+    figure.update_layout(barmode="stack", bargap=0.3, hovermode="y unified")
+    figure.update_yaxes(autorange="reversed", automargin=True, showgrid=False)
+    return _finish(figure, height or 70 + 24 * max(2, len(frame)))
+
+
+def evidence_hours(
+    hours: pd.DataFrame, window: tuple[Any, Any], expected_per_bucket: float | None, words: Words
+) -> go.Figure:
+    """Negative stories per bucket before and in an alert's window; columns time, negative."""
+    inside = (hours["time"] >= window[0]) & (hours["time"] < window[1])
+    figure = go.Figure()
+    for flag, name, colour in (
+        (False, words("chart.before"), palette.NEUTRAL),
+        (True, words("chart.window"), palette.NEGATIVE),
+    ):
+        rows = hours[inside == flag]
+        figure.add_bar(
+            x=rows["time"], y=rows["negative"], name=name, marker={"color": colour}, hovertemplate="%{x}: %{y}"
+        )
+    if expected_per_bucket is not None:
+        figure.add_hline(
+            y=expected_per_bucket,
+            line={"dash": "dash", "width": 1, "color": palette.MUTED},
+            annotation={"text": words("chart.expected"), "font": {"size": 11}},
+        )
+    figure.update_layout(bargap=0.1)
+    return _finish(figure, 220)
+
+
+def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str], words: Words) -> go.Figure:
+    """Rows are what was true, columns what the model said; colour is the share within the row."""
+    shares = [[value / max(1, sum(row)) for value in row] for row in matrix]
+    figure = go.Figure(
+        go.Heatmap(
+            z=shares,
+            x=list(labels),
+            y=list(labels),
+            text=[[f"{value:,}" for value in row] for row in matrix],
+            texttemplate="%{text}",
+            colorscale=[[0, "rgba(47, 127, 191, 0.05)"], [1, "rgba(47, 127, 191, 0.75)"]],
+            zmin=0,
+            zmax=1,
+            showscale=False,
+            xgap=2,
+            ygap=2,
+            hovertemplate=words("chart.hover_confusion") + "<extra></extra>",
+        )
+    )
+    figure.update_yaxes(autorange="reversed", title=words("chart.truth"), showgrid=False)
+    figure.update_xaxes(title=words("chart.predicted"), showgrid=False)
+    return _finish(figure, 300)
+
+
+def calibration(bins: pd.DataFrame, words: Words) -> go.Figure:
+    """Stated confidence against how often it was right; columns confidence, accuracy, n."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[0, 1],
+        y=[0, 1],
+        mode="lines",
+        name=words("chart.perfect"),
+        line={"dash": "dash", "color": palette.MUTED, "width": 1},
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=bins["confidence"],
+        y=bins["accuracy"],
+        mode="lines+markers",
+        name=words("chart.model"),
+        line={"color": palette.ACCENT, "width": 2},
+        customdata=bins[["n"]],
+        hovertemplate=words("chart.hover_calibration") + "<extra></extra>",
+    )
+    figure.update_xaxes(tickformat=".0%", range=[0, 1.02], title=words("chart.confidence"))
+    figure.update_yaxes(tickformat=".0%", range=[0, 1.02], title=words("chart.accuracy"))
+    return _finish(figure, 300)
+
+
+def _stacked(first: pd.DataFrame, second: pd.DataFrame) -> list[list[list[float]]]:
+    """Two tables of one shape as cells of pairs, gaps as zero."""
+    return [
+        [[float(a), float(b)] for a, b in zip(row, other, strict=True)]
+        for row, other in zip(first.fillna(0).to_numpy(), second.fillna(0).to_numpy(), strict=True)
+    ]
+
+
+def _finish(figure: go.Figure, height: int) -> go.Figure:
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left", "traceorder": "normal"},
+        hoverlabel={"namelength": -1},
+        dragmode=False,
+    )
+    figure.update_xaxes(showline=False, zeroline=False, gridcolor=palette.GRID, automargin=True)
+    figure.update_yaxes(showline=False, zeroline=False, gridcolor=palette.GRID, automargin=True)
+    return figure

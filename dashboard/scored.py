@@ -1,0 +1,98 @@
+"""How scores of pasted and uploaded texts are shown and tabled."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import context, markup, widgets
+from dashboard.i18n import Words
+from models.backend import Classifier
+from models.longtext import DocumentScore
+from models.score import ADDED, predict_any_length
+
+_SHOWN: Final = 400
+_EXPLAINED: Final = 600
+
+
+def document_pane(text: str, score: DocumentScore, *, key: str) -> None:
+    """The document as a whole, then sentence by sentence."""
+    words = context.words()
+    whole = score.aggregate
+    if whole is None:
+        widgets.empty(words("score.unscored"), words("score.unscored_hint"))
+        return
+    with st.container(border=True):
+        widgets.title(words("score.whole", sentiment=words.sentiment(whole.sentiment), share=f"{whole.confidence:.0%}"))
+        st.html(markup.sentiment_bars(whole, words))
+        st.html(markup.tags([words.topic(topic) for topic in whole.topics]))
+        notes = [words("news.unsure", share=f"{whole.confidence:.0%}")] if whole.unsure else []
+        notes += [words("score.truncated")] if whole.truncated else []
+        notes += [words("score.windows", n=score.windows)] if score.windows > 1 else []
+        notes.append(words("news.model", version=whole.model_version))
+        st.html(markup.dim(" · ".join(notes)))
+        if len(text) <= _EXPLAINED and st.toggle(words("news.why"), key=f"why.{key}"):
+            st.html(markup.highlighted(text, context.explained(text), whole.sentiment))
+            st.html(markup.dim(words("news.why_note")))
+    if len(score.sentences) > 1:
+        widgets.title(words("score.sentences", n=len(score.sentences)))
+        frame = sentence_table(score, words)
+        st.dataframe(
+            frame.head(_SHOWN),
+            hide_index=True,
+            width="stretch",
+            height=min(520, 44 + 36 * min(len(frame), 14)),
+            column_config={
+                words("column.score"): st.column_config.NumberColumn(format="%+.2f", width="small"),
+                words("column.sentiment"): st.column_config.TextColumn(width="small"),
+                words("column.sentence"): st.column_config.TextColumn(width="large"),
+            },
+            key=f"sentences.{key}",
+        )
+
+
+def sentence_table(score: DocumentScore, words: Words) -> pd.DataFrame:
+    rows = [(sentence.text, sentence.prediction) for sentence in score.sentences]
+    return pd.DataFrame(
+        {
+            words("column.sentiment"): [widgets.verdict_of(prediction, "unscored", words) for _, prediction in rows],
+            words("column.score"): [prediction.score if prediction else None for _, prediction in rows],
+            words("column.sentence"): [text for text, _ in rows],
+            words("column.topic"): [
+                ", ".join(words.topic(topic) for topic in prediction.topics) if prediction else ""
+                for _, prediction in rows
+            ],
+        }
+    )
+
+
+def summary_row(name: str, score: DocumentScore, words: Words) -> dict[str, object]:
+    whole = score.aggregate
+    return {
+        words("column.file"): name,
+        words("column.sentiment"): widgets.verdict_of(whole, "unscored", words),
+        words("column.score"): round(whole.score, 3) if whole else None,
+        words("column.confidence"): round(whole.confidence, 3) if whole else None,
+        words("column.topic"): ", ".join(words.topic(topic) for topic in whole.topics) if whole else "",
+        words("column.sentences"): len(score.sentences),
+    }
+
+
+def score_texts(frame: pd.DataFrame, column: str, classifier: Classifier) -> pd.DataFrame:
+    """The table with the columns of `python -m models score` added; a column of such a name is kept as `<name>_in`."""
+    texts = ["" if pd.isna(value) else str(value) for value in frame[column]]
+    predictions = predict_any_length(classifier, texts)
+    out = frame.rename(columns={name: f"{name}_in" for name in ADDED if name in frame.columns})
+    added = {
+        "sentiment": [one.sentiment if one else "" for one in predictions],
+        "p_negative": [round(one.p_negative, 6) if one else None for one in predictions],
+        "p_neutral": [round(one.p_neutral, 6) if one else None for one in predictions],
+        "p_positive": [round(one.p_positive, 6) if one else None for one in predictions],
+        "score": [round(one.score, 6) if one else None for one in predictions],
+        "topics": ["|".join(one.topics) if one else "" for one in predictions],
+        "confidence": [round(one.confidence, 6) if one else None for one in predictions],
+        "model_version": [classifier.version] * len(predictions),
+    }
+    return out.assign(**added)

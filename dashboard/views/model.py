@@ -1,0 +1,6 @@
+from dashboard import context, widgets
+
+
+@widgets.guarded
+def page() -> None:
+    widgets.header(context.words()("nav.model"), context.reads())

@@ -1,0 +1,125 @@
+"""News: find stories, read one, see why the model said so, and correct it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import streamlit as st
+
+from dashboard import context, filterbar, nav, tables, widgets
+from dashboard.filters import Filters
+from dashboard.i18n import Words
+from dashboard.queries import Reads
+from dashboard.reading import reading_pane
+from dashboard.times import Span
+from monitor.domain import ScoredArticle
+
+PAGE: Final = 50
+EXPORT: Final = 10_000
+_FIELDS: Final = (
+    "text",
+    "range",
+    "sentiments",
+    "topics",
+    "entities",
+    "publishers",
+    "languages",
+    "confidence",
+    "unsure",
+    "grouped",
+)
+
+
+@widgets.guarded
+def page() -> None:
+    words = context.words()
+    reads = context.reads()
+    status = widgets.header(words("nav.news"), reads)
+    if not status.articles:
+        widgets.empty(words("now.empty"), words("now.empty_hint"))
+        if st.button(words("now.to_feeds"), type="primary"):
+            nav.go("feeds")
+        return
+    chosen, span = filterbar.bar("news", reads, _FIELDS)
+    _list(words, reads, chosen, span)
+
+
+def _list(words: Words, reads: Reads, chosen: Filters, span: Span) -> None:
+    shown_page = _page_number(chosen, span)
+    rows, total = reads.search(chosen.query(span, limit=PAGE, offset=PAGE * (shown_page - 1)))
+    wanted = _wanted_article(reads)
+    if not rows and wanted is None:
+        widgets.empty(words("news.none"), words("news.none_hint"))
+        return
+    left, right = st.columns([6, 5], gap="medium")
+    with left:
+        found = words("news.found_capped" if total >= EXPORT else "news.found", n=f"{total:,}")
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            widgets.title(found, words("news.zone", zone=str(context.zone())))
+            _export(words, reads, chosen, span)
+        event = st.dataframe(
+            widgets.article_table(rows, words),
+            key=f"news.list.{shown_page}",
+            hide_index=True,
+            width="stretch",
+            height=560,
+            row_height=30,
+            column_config=widgets.article_columns(words),
+            on_select="rerun",
+            selection_mode="single-row",
+            alt=found,
+        )
+        if total > PAGE:
+            st.pagination(-(-min(total, EXPORT) // PAGE), key="news.page")
+    row = widgets.selected_row(event)
+    if row is not None and row < len(rows):
+        st.query_params["article"] = str(rows[row].article.id)
+        wanted = rows[row]
+    with right:
+        if wanted is None:
+            widgets.empty(words("news.choose"), words("news.choose_hint"))
+        else:
+            reading_pane(wanted, reads)
+
+
+def _page_number(chosen: Filters, span: Span) -> int:
+    """The page of the list; any change of the filters starts at the first one again."""
+    seen = (chosen, span.length)
+    if st.session_state.get("news.seen") != seen:
+        st.session_state["news.seen"] = seen
+        st.session_state.pop("news.page", None)
+    return int(st.session_state.get("news.page", 1))
+
+
+def _wanted_article(reads: Reads) -> ScoredArticle | None:
+    """The article that the address names, so that a link opens it."""
+    given = st.query_params.get("article", "")
+    return reads.article(int(given)) if given.isascii() and given.isdigit() and len(given) < 16 else None
+
+
+def _export(words: Words, reads: Reads, chosen: Filters, span: Span) -> None:
+    def data(kind: str) -> Callable[[], bytes]:
+        def make() -> bytes:
+            rows: list[ScoredArticle] = []
+            while len(rows) < EXPORT:
+                part, _ = reads.search(chosen.query(span, limit=1000, offset=len(rows)))
+                rows.extend(part)
+                if len(part) < 1000:
+                    break
+            return tables.export(tables.articles(rows), kind)
+
+        return make
+
+    with st.popover(words("news.export"), type="tertiary"):
+        st.caption(words("news.export_note", n=f"{EXPORT:,}"))
+        for kind in ("csv", "xlsx", "json"):
+            st.download_button(
+                kind.upper(),
+                data=data(kind),
+                file_name=f"headwind-news-{span.start:%Y%m%d}-{span.end:%Y%m%d}.{kind}",
+                mime=tables.MIME[kind],
+                key=f"news.export.{kind}",
+                on_click="ignore",
+                width="stretch",
+            )

@@ -1,0 +1,314 @@
+"""Now: is coverage more negative than usual, where, since when, and is the pipeline alive?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import bands, charts, context, filterbar, markup, nav, palette, times, widgets
+from dashboard.bands import Change
+from dashboard.filters import Filters
+from dashboard.i18n import Words
+from dashboard.queries import Reads
+from dashboard.times import DAY, HOUR, Span
+from models.labels import TOPICS
+from monitor.domain import Alert, AlertState, Severity, StoryFact, series_of_topic
+
+UNRESOLVED: Final = (AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.ESCALATED)
+_USUAL_DAYS: Final = 28
+_SEVERITY_ORDER: Final = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
+
+
+def page() -> None:
+    _body()
+
+
+@st.fragment(run_every=widgets.LIVE)
+@widgets.guarded
+def _body() -> None:
+    words = context.words()
+    reads = context.reads()
+    status = widgets.header(words("nav.now"), reads)
+    if not status.articles:
+        widgets.empty(words("now.empty"), words("now.empty_hint"))
+        if st.button(words("now.to_feeds"), type="primary"):
+            nav.go("feeds")
+        _pulse(words)
+        return
+    chosen, span = filterbar.bar("now", reads, ("range", "publishers", "languages"))
+    day = Span(start=span.end - DAY, end=span.end)
+    alerts = sorted(reads.alerts(UNRESOLVED), key=lambda alert: (_SEVERITY_ORDER[alert.severity], -alert.id))
+    blocks = _days_before(reads, day, chosen)
+    if not blocks["stories"].sum() and not reads.trend("all", span, chosen.cells)["stories"].sum():
+        widgets.empty(
+            words("now.nothing_counted", n=f"{status.unscored:,}") if status.unscored else words("now.nothing_in_span"),
+            words("now.nothing_hint"),
+        )
+        _pulse(words)
+        return
+    _figures(words, blocks, alerts, status.unscored)
+    left, right = st.columns([7, 3], gap="medium")
+    with left:
+        _share(words, reads, span, chosen, blocks, alerts)
+        _volume(words, reads, span, chosen)
+    with right:
+        _open_alerts(words, alerts)
+        _pulse(words)
+    _heat(words, reads, span, chosen)
+    _changes(words, reads, day)
+
+
+def _days_before(reads: Reads, day: Span, chosen: Filters) -> pd.DataFrame:
+    """Blocks of 24 h that end with the last one, oldest first, with their band."""
+    span = Span(start=day.end - (_USUAL_DAYS + 1) * DAY, end=day.end)
+    hours = reads.hours("all", span, chosen.cells)
+    block = (hours["time"] - pd.Timestamp(span.start)) // pd.Timedelta(DAY)
+    sums = hours.groupby(block)[["articles", "stories", "negative", "neutral", "positive", "score_sum"]].sum()
+    sums = sums.reindex(range(_USUAL_DAYS + 1), fill_value=0)
+    sums["time"] = [span.start + number * DAY for number in sums.index]
+    return bands.with_band(sums, past=_USUAL_DAYS)
+
+
+def _figures(words: Words, blocks: pd.DataFrame, alerts: Sequence[Alert], unscored: int) -> None:
+    last, before = blocks.iloc[-1], blocks.iloc[:-1]
+    columns = st.columns(4)
+    share = last["share"]
+    if pd.isna(last["low"]):
+        usual, colour = words("now.band_young"), "off"
+    else:
+        place = "above" if share > last["high"] else "below" if share < last["low"] else "within"
+        usual = words(f"now.band_{place}", low=f"{last['low']:.0%}", high=f"{last['high']:.0%}")
+        colour = {"above": "orange", "below": "blue", "within": "off"}[place]
+    columns[0].metric(
+        words("now.share"),
+        "–" if pd.isna(share) else f"{share:.0%}",
+        delta=usual,
+        delta_color=colour,
+        delta_arrow="off",
+        border=True,
+        chart_data=[float(value) for value in blocks["share"].dropna()],
+        chart_type="line",
+        help=words("now.share_help"),
+    )
+    habit = before.loc[before["stories"] > 0, "stories"].median()
+    columns[1].metric(
+        words("now.stories"),
+        f"{int(last['stories']):,}",
+        delta=words("now.usual_number", n=f"{habit:,.0f}") if habit == habit else words("now.band_young"),
+        delta_color="off",
+        delta_arrow="off",
+        border=True,
+        chart_data=[int(value) for value in blocks["stories"]],
+        chart_type="bar",
+        help=words("now.stories_help"),
+    )
+    columns[2].metric(
+        words("now.articles"),
+        f"{int(last['articles']):,}",
+        delta=words("now.waiting", n=f"{unscored:,}") if unscored else words("now.all_scored"),
+        delta_color="orange" if unscored > 500 else "off",
+        delta_arrow="off",
+        border=True,
+        chart_data=[int(value) for value in blocks["articles"]],
+        chart_type="bar",
+        help=words("now.articles_help"),
+    )
+    critical = sum(1 for alert in alerts if alert.severity is Severity.CRITICAL)
+    columns[3].metric(
+        words("now.alerts"),
+        f"{len(alerts):,}",
+        delta=words("now.critical", n=critical),
+        delta_color="orange" if critical else "off",
+        delta_arrow="off",
+        border=True,
+        height="stretch",
+    )
+
+
+def _share(
+    words: Words, reads: Reads, span: Span, chosen: Filters, blocks: pd.DataFrame, alerts: Sequence[Alert]
+) -> None:
+    past = {HOUR: 24 * 28, timedelta(hours=6): 4 * 28, DAY: 60}.get(span.step, 26)
+    lead = Span(start=span.start - past * span.step, end=span.end)
+    frame = bands.with_band(reads.trend("all", lead, chosen.cells, step=span.step), past=past)
+    frame = frame[frame["time"] >= times.floor(span.start, span.step)]
+    last = blocks.iloc[-1]
+    if pd.isna(last["low"]):
+        text = words("now.title_young")
+    else:
+        place = "above" if last["share"] > last["high"] else "below" if last["share"] < last["low"] else "within"
+        text = words(
+            f"now.title_{place}", share=f"{last['share']:.0%}", low=f"{last['low']:.0%}", high=f"{last['high']:.0%}"
+        )
+    shown = frame.assign(time=widgets.local(frame["time"]))
+    within = [
+        (alert.opened_at.astimezone(context.zone()).replace(tzinfo=None), words.series(alert.series))
+        for alert in reads.alerts(since=span.start, limit=200)
+        if span.start <= alert.opened_at < span.end
+    ]
+    widgets.chart(
+        text,
+        charts.share_with_band(shown, words, within),
+        _share_table(words, shown),
+        key="now.share",
+        note=words("now.share_note"),
+    )
+
+
+def _share_table(words: Words, frame: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            words("column.time"): frame["time"],
+            words("column.negative"): frame["negative"].astype(int),
+            words("column.stories"): frame["stories"].astype(int),
+            words("column.share"): frame["share"].round(3),
+            words("column.low"): frame["low"].round(3),
+            words("column.high"): frame["high"].round(3),
+        }
+    )
+
+
+def _volume(words: Words, reads: Reads, span: Span, chosen: Filters) -> None:
+    frame = reads.trend("all", span, chosen.cells)
+    shown = frame.assign(time=widgets.local(frame["time"]))
+    table = shown[["time", "stories", "negative", "neutral", "positive", "articles"]].rename(
+        columns={name: words(f"column.{name}") for name in shown.columns if words.has(f"column.{name}")}
+    )
+    total = int(frame["stories"].sum())
+    widgets.chart(
+        words("now.volume_title", stories=f"{total:,}", articles=f"{int(frame['articles'].sum()):,}"),
+        charts.volume(shown, words),
+        table,
+        key="now.volume",
+    )
+
+
+def _open_alerts(words: Words, alerts: Sequence[Alert]) -> None:
+    with st.container(border=True):
+        widgets.title(words("now.alerts_title", n=len(alerts)) if alerts else words("now.no_alerts"))
+        for alert in alerts[:5]:
+            colour = palette.SEVERITY[alert.severity]
+            sign = palette.SEVERITY_MARK[alert.severity]
+            line = markup.block(
+                f'<span style="color:{colour}" aria-hidden="true">{sign}</span> '
+                + markup.inline(f"{words(f'severity.{alert.severity}')} · {words.series(alert.series)}")
+                + markup.dim(
+                    words(
+                        "now.alert_line",
+                        negative=alert.evidence.negative,
+                        expected=f"{alert.evidence.expected:.1f}",
+                        opened=times.moment(alert.opened_at, context.zone()),
+                    )
+                )
+            )
+            text, button = st.columns([5, 1], vertical_alignment="center", wrap=False)
+            text.html(line)
+            if button.button(words("now.open"), key=f"now.alert.{alert.id}", type="tertiary"):
+                nav.go("alerts", id=str(alert.id))
+        if len(alerts) > 5 and st.button(words("now.all_alerts", n=len(alerts)), type="tertiary"):
+            nav.go("alerts")
+
+
+def _pulse(words: Words) -> None:
+    """The worker, silent and failing feeds, what waits: silence must mean calm."""
+    pulse = context.app().worker_pulse(context.now())
+    colour = palette.POSITIVE if pulse.worker == "running" else palette.NEGATIVE
+    state = words(f"pulse.{pulse.worker.replace(' ', '_')}")
+    pairs = [
+        (words("pulse.last_beat"), times.moment(pulse.last_beat, context.zone())),
+        (words("pulse.waiting"), f"{pulse.unscored:,}"),
+        (words("pulse.silent"), _names(words, pulse.silent)),
+        (words("pulse.failing"), _names(words, pulse.failing)),
+    ]
+    with st.container(border=True):
+        widgets.title(words("pulse.title"))
+        st.html(markup.block(markup.dot(colour, state)) + markup.facts(pairs))
+        for note in pulse.notes:
+            st.html(markup.dim(note))
+
+
+def _names(words: Words, names: Sequence[str]) -> str:
+    if not names:
+        return words("pulse.none")
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else words("pulse.and_more", names=shown, n=len(names) - 3)
+
+
+def _heat_step(span: Span) -> timedelta:
+    """Wide enough that the map has at most some sixty columns."""
+    for limit, step in ((30 * HOUR, 2 * HOUR), (3 * DAY, 6 * HOUR), (60 * DAY, DAY), (400 * DAY, 7 * DAY)):
+        if span.length <= limit:
+            return step
+    return 28 * DAY
+
+
+def _heat(words: Words, reads: Reads, span: Span, chosen: Filters) -> None:
+    step = _heat_step(span)
+    frame = reads.topics_over_time(span, step, chosen.cells)
+    if frame.empty:
+        return
+    totals = frame.groupby("series")[["stories", "negative"]].sum()
+    totals = totals[totals["stories"] > 0].sort_values("negative", ascending=False)
+    names = {str(name): words.series(str(name)) for name in totals.index}
+    shown = frame.assign(time=widgets.local(frame["time"]))
+    table = shown.assign(series=[names.get(name, name) for name in shown["series"]])[
+        ["time", "series", "stories", "negative"]
+    ].rename(columns={name: words(f"column.{name}") for name in ("time", "series", "stories", "negative")})
+    worst = words.series(str(totals.index[0])) if len(totals) else ""
+    widgets.chart(
+        words("now.heat_title", topic=worst),
+        charts.heatmap(shown, names, words),
+        table,
+        key="now.heat",
+        note=words("now.heat_note"),
+    )
+
+
+def _changes(words: Words, reads: Reads, day: Span) -> None:
+    """What moved most against the day before, with the stories behind it."""
+    before = Span(start=day.start - DAY, end=day.start)
+    entities = [name for name in reads.names(before.start, day.end, ("entity:",)) if "/topic:" not in name]
+    series = [series_of_topic(topic) for topic in TOPICS if topic != "other"] + entities
+    changes = bands.changed_most(
+        reads.totals(series, day.start, day.end), reads.totals(series, before.start, before.end)
+    )
+    widgets.title(words("now.changes_title"), words("now.changes_note"))
+    if not changes:
+        widgets.empty(words("now.no_changes"))
+        return
+    for row in range(0, len(changes), 3):
+        for column, change in zip(st.columns(3), changes[row : row + 3], strict=False):
+            with column.container(border=True, height="stretch"):
+                _change(words, reads, day, before, change)
+
+
+def _change(words: Words, reads: Reads, day: Span, before: Span, change: Change) -> None:
+    more = change.now > change.before
+    st.html(
+        markup.headline(words.series(change.series), "1rem")
+        + markup.dim(
+            words("now.change_more" if more else "now.change_less", now=change.now, before=f"{change.before:.0f}")
+        )
+    )
+    span = day if more else before
+    facts = reads.facts(change.series, span.start, span.end, negative=True, limit=3)
+    st.html("".join(story_line(words, fact) for fact in facts))
+    kind, _, name = change.series.partition(":")
+    if st.button(words("now.stories_of"), key=f"now.change.{change.series}", type="tertiary"):
+        nav.go("news", **{"topic" if kind == "topic" else "entity": name, "sentiment": "negative", "range": "7d"})
+
+
+def story_line(words: Words, fact: StoryFact) -> str:
+    """A story with its publishers, linked to nothing: its articles are a click away in News."""
+    detail = words(
+        "story.detail",
+        at=times.moment(fact.published, context.zone()),
+        articles=fact.articles,
+        families=len(fact.families),
+        publishers=", ".join(fact.publishers[:3]),
+    )
+    return markup.story_line(fact.title, detail, None, fact.sentiment)

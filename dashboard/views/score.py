@@ -1,0 +1,198 @@
+"""Score text: paste a text or bring files; what comes back is shown, and nothing is kept."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import context, jobs, markup, tables, uploads, widgets
+from dashboard.i18n import Words
+from dashboard.safe import plain
+from dashboard.scored import document_pane, score_texts, summary_row
+from dashboard.uploads import Upload
+from models.longtext import DocumentScore, score_document
+from monitor.errors import UploadError
+
+IN_PROCESS_ROWS: Final = 200
+"""A table with more rows is scored by a process of its own."""
+
+PASTE_LIMIT: Final = 200_000
+_PASTED: Final = "score.pasted"
+_JOB: Final = "score.job"
+_DONE: Final = "score.done"
+_HEAD: Final = 500
+
+
+@widgets.guarded
+def page() -> None:
+    words = context.words()
+    widgets.header(words("nav.score"), context.reads())
+    st.html(markup.dim(words("score.kept")))
+    key = "score.mode"
+    if key not in st.session_state:
+        st.session_state[key] = "paste"
+    mode = st.segmented_control(
+        words("score.mode"),
+        ("paste", "upload"),
+        key=key,
+        format_func=lambda name: words(f"score.{name}"),
+        required=True,
+        label_visibility="collapsed",
+    )
+    (_paste if mode == "paste" else _upload)(words)
+
+
+def _paste(words: Words) -> None:
+    left, right = st.columns([5, 6], gap="medium")
+    with left, st.form("score.paste", border=False):
+        text = st.text_area(
+            words("score.text"), height=260, max_chars=PASTE_LIMIT, placeholder=words("score.placeholder")
+        )
+        if st.form_submit_button(words("score.go"), type="primary"):
+            with st.spinner(words("score.working")):
+                st.session_state[_PASTED] = (
+                    (text, score_document(context.app().classifier(), text)) if text.strip() else None
+                )
+    with right:
+        pasted: tuple[str, DocumentScore] | None = st.session_state.get(_PASTED)
+        if pasted is None:
+            widgets.empty(words("score.nothing"), words("score.nothing_hint"))
+        else:
+            document_pane(*pasted, key="pasted")
+
+
+def _upload(words: Words) -> None:
+    files = st.file_uploader(
+        words("score.files"),
+        type=list(uploads.KINDS),
+        accept_multiple_files=True,
+        max_upload_size=uploads.LIMIT_MB,
+        help=words("score.files_help", mb=uploads.LIMIT_MB),
+    )
+    if not files:
+        widgets.empty(words("score.no_files"), words("score.no_files_hint"))
+        return
+    read: list[Upload] = []
+    for file in files:
+        try:
+            read.append(uploads.read(file.file_id, file.name, file.getvalue()))
+        except UploadError as error:
+            st.error(plain(error))
+    documents = [one for one in read if one.table is None]
+    if documents:
+        _documents(documents, words)
+    for place, one in enumerate(upload for upload in read if upload.table is not None):
+        _table(one, words, f"table.{place}")
+
+
+def _documents(documents: list[Upload], words: Words) -> None:
+    with st.spinner(words("score.working")):
+        scored = [(one, uploads.scored(one.identity, one.text)) for one in documents]
+    overview = pd.DataFrame([summary_row(one.name, score, words) for one, score in scored])
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        widgets.title(words("score.documents", n=len(scored)))
+        st.download_button(
+            words("score.download"),
+            data=lambda: tables.export(overview, "csv"),
+            file_name="headwind-scores.csv",
+            mime=tables.MIME["csv"],
+            on_click="ignore",
+            key="score.documents.download",
+        )
+    event = st.dataframe(
+        overview,
+        hide_index=True,
+        width="stretch",
+        on_select="rerun",
+        selection_mode="single-row",
+        key="score.documents",
+        selection_default={"selection": {"rows": [0], "columns": [], "cells": []}},
+    )
+    row = widgets.selected_row(event) or 0
+    one, score = scored[min(row, len(scored) - 1)]
+    st.html(markup.headline(one.name, "1.05rem"))
+    for note in one.notes:
+        st.html(markup.dim(note))
+    document_pane(one.text, score, key=f"doc.{one.identity}")
+
+
+def _table(one: Upload, words: Words, key: str) -> None:
+    frame = one.table
+    assert frame is not None
+    with st.container(border=True):
+        widgets.title(one.name, words("score.table_size", rows=f"{len(frame):,}", columns=len(frame.columns)))
+        for note in one.notes[:5]:
+            st.html(markup.dim(note))
+        if len(one.notes) > 5:
+            st.html(markup.dim(words("score.more_notes", n=len(one.notes) - 5)))
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            columns = [str(name) for name in frame.columns]
+            column = st.selectbox(
+                words("score.column"), columns, index=uploads.likely_column(frame), key=f"{key}.column", width=320
+            )
+            go = st.button(words("score.go_rows", n=f"{len(frame):,}"), type="primary", key=f"{key}.go")
+        done: dict[tuple[str, str], pd.DataFrame] = st.session_state.setdefault(_DONE, {})
+        running: dict[tuple[str, str], jobs.Job] = st.session_state.setdefault(_JOB, {})
+        which = (one.identity, column)
+        if go:
+            done.pop(which, None)
+            if len(frame) <= IN_PROCESS_ROWS:
+                with st.spinner(words("score.working")):
+                    done[which] = score_texts(frame, column, context.app().classifier())
+            else:
+                running[which] = jobs.Job(frame, column, one.name, context.model_to_score_with())
+        if which in running:
+            _progress(which, running, done)
+        elif which in done:
+            _results(done[which], one.name, words, key)
+        else:
+            st.dataframe(frame.head(50), hide_index=True, width="stretch", height=220)
+
+
+@st.fragment(run_every=1.0)
+@widgets.guarded
+def _progress(
+    which: tuple[str, str], running: dict[tuple[str, str], jobs.Job], done: dict[tuple[str, str], pd.DataFrame]
+) -> None:
+    words = context.words()
+    job = running.get(which)
+    if job is None:
+        return
+    if job.done:
+        running.pop(which)
+        done[which] = job.result()
+        st.rerun()
+    text = words("score.queued") if job.waiting else words("score.rows_running", n=f"{job.rows:,}")
+    st.progress(job.progress(), text)
+    if st.button(words("score.stop"), key=f"stop.{which[0]}"):
+        job.stop()
+        running.pop(which)
+        st.rerun()
+
+
+def _results(result: pd.DataFrame, name: str, words: Words, key: str) -> None:
+    counts = result["sentiment"].value_counts()
+    text = words(
+        "score.result",
+        n=f"{len(result):,}",
+        negative=int(counts.get("negative", 0)),
+        neutral=int(counts.get("neutral", 0)),
+        positive=int(counts.get("positive", 0)),
+    )
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        widgets.title(text)
+        with st.container(horizontal=True, width="content"):
+            for kind in ("csv", "xlsx"):
+                st.download_button(
+                    kind.upper(),
+                    data=lambda kind=kind: tables.export(result, kind),
+                    file_name=f"{name.rsplit('.', 1)[0]}-scored.{kind}",
+                    mime=tables.MIME[kind],
+                    key=f"{key}.{kind}",
+                    on_click="ignore",
+                )
+    st.dataframe(result.head(_HEAD), hide_index=True, width="stretch", height=420)
+    if len(result) > _HEAD:
+        st.html(markup.dim(words("score.first_rows", n=_HEAD)))

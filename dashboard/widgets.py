@@ -1,0 +1,199 @@
+"""What pages share: header with "data as of", states, a chart with its table, failure without a traceback."""
+
+from __future__ import annotations
+
+import functools
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any, Final, ParamSpec
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+import structlog
+
+from dashboard import charts, context, i18n, markup, palette, times
+from dashboard.i18n import Words
+from dashboard.queries import Reads
+from dashboard.safe import plain
+from models.backend import Prediction
+from monitor.domain import FeedState, ScoredArticle, StatusCounts
+from monitor.errors import MonitorError
+
+P = ParamSpec("P")
+log = structlog.get_logger("dashboard")
+
+LIVE: Final = "30s"
+"""How often the live part of a page looks for something new; it reads again only when the data version moved."""
+
+STALE_AFTER: Final = 2 * 3600.0
+"""Seconds without anything new, although feeds are on, after which a page says so."""
+
+
+def guarded(view: Callable[P, None]) -> Callable[P, None]:
+    """A page or fragment whose failure is shown as one sentence; the traceback goes to the log under a reference."""
+
+    @functools.wraps(view)
+    def safe(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            view(*args, **kwargs)
+        except MonitorError as error:
+            log.warning("page refused", page=view.__module__, error=str(error))
+            st.error(context.words()("error.known", reason=plain(error)))
+        except Exception:
+            reference = secrets.token_hex(4)
+            log.exception("page failed", page=view.__module__, reference=reference)
+            st.error(context.words()("error.unknown", reference=reference))
+
+    return safe
+
+
+def header(title: str, reads: Reads) -> StatusCounts:
+    """Title on the left, how fresh the data is on the right; below, whatever makes the page less than fresh."""
+    words = context.words()
+    status = reads.status()
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.title(title, anchor=False, width="content")
+        with st.container(horizontal=True, vertical_alignment="center", width="content"):
+            st.html(markup.dim(as_of(status, words)), width="content")
+            _language(words)
+    if status.samples:
+        st.info(words("state.sample", n=f"{status.samples:,}"), icon=":material/science:")
+    stale = staleness(status, reads)
+    if stale:
+        st.warning(stale, icon=":material/schedule:")
+    return status
+
+
+def _language(words: Words) -> None:
+    key = f"{context.LANGUAGE_KEY}.switch"
+    if key not in st.session_state:
+        st.session_state[key] = words.language
+
+    def switch() -> None:
+        st.session_state[context.LANGUAGE_KEY] = st.session_state[key]
+
+    st.segmented_control(
+        words("nav.language"),
+        list(i18n.LANGUAGES),
+        format_func=i18n.LANGUAGES.__getitem__,
+        key=key,
+        required=True,
+        on_change=switch,
+        label_visibility="collapsed",
+    )
+
+
+def as_of(status: StatusCounts, words: Words) -> str:
+    if status.data_as_of is None:
+        return words("state.no_data_yet")
+    unit, count = times.age_parts(status.data_as_of, context.now())
+    return words(
+        "state.as_of",
+        local=times.moment(status.data_as_of, context.zone()),
+        utc=status.data_as_of.strftime("%H:%M"),
+        age=words(f"age.{unit}", n=count),
+    )
+
+
+def staleness(status: StatusCounts, reads: Reads) -> str | None:
+    """Why the page may be behind, in words; None when nothing is wrong."""
+    words, now = context.words(), context.now()
+    polled = [feed for feed in reads.feeds() if feed.enabled]
+    if not polled or status.data_as_of is None:
+        return None
+    if (now - status.data_as_of).total_seconds() > STALE_AFTER:
+        unit, count = times.age_parts(status.data_as_of, now)
+        return words("state.stale", age=words(f"age.{unit}", n=count))
+    failing = sum(1 for feed in polled if feed.state is FeedState.FAILING)
+    if failing == len(polled):
+        return words("state.all_failing", n=failing)
+    return None
+
+
+def empty(message: str, hint: str = "") -> None:
+    """A calm box where there is nothing to show, with what to do about it."""
+    with st.container(border=True):
+        st.html(markup.block(markup.paragraph(message) + (markup.dim(hint) if hint else ""), "padding:.4rem 0"))
+
+
+def title(text: str, note: str = "") -> None:
+    """The title of a block: a question answered. May hold text from outside; shown as text."""
+    st.html(markup.headline(text, "1.02rem") + (markup.dim(note) if note else ""))
+
+
+def chart(
+    text: str,
+    figure: go.Figure,
+    table: pd.DataFrame,
+    *,
+    key: str,
+    note: str = "",
+    on_select: bool = False,
+) -> Any:
+    """A chart under its title, with the table behind it one click away; gives the selection when asked for."""
+    words = context.words()
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+        title(text, note)
+        with st.popover(words("chart.table"), type="tertiary", key=f"{key}.table"):
+            st.dataframe(table, hide_index=True, width="stretch", height=360)
+    if on_select:
+        return st.plotly_chart(
+            figure, key=key, config=charts.SELECTABLE, alt=text, on_select="rerun", selection_mode="points"
+        )
+    st.plotly_chart(figure, key=key, config=charts.CONFIG, alt=text)
+    return None
+
+
+def selected_row(event: Any) -> int | None:
+    """The row chosen in a dataframe with single-row selection."""
+    rows = event.selection.rows if event is not None else []
+    return int(rows[0]) if rows else None
+
+
+def local(times_utc: pd.Series) -> pd.Series:
+    """A column of aware UTC times as the viewer's wall clock without an offset, for charts."""
+    return times_utc.dt.tz_convert(str(context.zone())).dt.tz_localize(None)
+
+
+def verdict_of(prediction: Prediction | None, state: str, words: Words) -> str:
+    """Sign and word for an article's sentiment, or why it has none."""
+    if prediction is None:
+        return words(f"article.{state}") if words.has(f"article.{state}") else state
+    text = f"{palette.MARK[prediction.sentiment]} {words.sentiment(prediction.sentiment)}"
+    return f"{text} ?" if prediction.unsure else text
+
+
+def article_table(rows: Sequence[ScoredArticle], words: Words) -> pd.DataFrame:
+    """Articles as the lists show them."""
+    zone = context.zone()
+    return pd.DataFrame(
+        {
+            words("column.time"): [times.moment(row.article.published, zone) for row in rows],
+            words("column.sentiment"): [verdict_of(row.prediction, row.state, words) for row in rows],
+            words("column.score"): [row.prediction.score if row.prediction else None for row in rows],
+            words("column.title"): [row.article.title for row in rows],
+            words("column.topic"): [words.topic(row.prediction.main_topic) if row.prediction else "" for row in rows],
+            words("column.publisher"): [_publisher(row, words) for row in rows],
+        }
+    )
+
+
+def article_columns(words: Words) -> dict[str, Any]:
+    return {
+        words("column.time"): st.column_config.TextColumn(width="small", help=words("column.time_help")),
+        words("column.sentiment"): st.column_config.TextColumn(width="small"),
+        words("column.score"): st.column_config.NumberColumn(
+            width="small", format="%+.2f", help=words("column.score_help")
+        ),
+        words("column.title"): st.column_config.TextColumn(width="large"),
+        words("column.topic"): st.column_config.TextColumn(width="small"),
+        words("column.publisher"): st.column_config.TextColumn(width="small"),
+    }
+
+
+def _publisher(row: ScoredArticle, words: Words) -> str:
+    text = row.article.publisher
+    if row.story_publishers > 1:
+        text = words("article.and_more", publisher=text, n=row.story_publishers - 1)
+    return words("article.sample", publisher=text) if row.article.sample else text

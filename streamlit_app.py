@@ -1,0 +1,5 @@
+"""The door: who may enter, which pages there are."""
+
+from dashboard.shell import run
+
+run()
