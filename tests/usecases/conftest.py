@@ -1,0 +1,25 @@
+"""A real store on a file for every test of a use case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from monitor.store import open_store
+from monitor.store.base import Store
+from tests.usecases.newsroom import Newsroom
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(f"sqlite:///{tmp_path / 'desk.db'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def room(store: Store, now: datetime) -> Newsroom:
+    return Newsroom(store, now)
