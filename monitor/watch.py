@@ -9,9 +9,10 @@ it may be asked again, and sees what has come since. Nothing here sends anything
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import structlog
@@ -51,6 +52,9 @@ LOOK_BACK_HOURS: Final = 7 * 24  # hours of the scan that hysteresis may look at
 STORIES_WITH_ARTICLES: Final = 8
 ARTICLES_A_STORY: Final = 10
 
+_SEEN: WeakKeyDictionary[Store, tuple[datetime, int]] = WeakKeyDictionary()
+"""The slot and the data that each open store was last judged at: asked again about the same, nothing has changed."""
+
 
 def grid_end(now: datetime) -> datetime:
     """The end of the 15-minute slot that `now` lies in."""
@@ -61,10 +65,20 @@ def grid_end(now: datetime) -> datetime:
 def watch(store: Store, now: datetime, links_base: str = "") -> list[Transition]:
     """Evaluate every enabled rule as of `now` and write what changed, with its deliveries. Gives the transitions.
 
-    The counts must be fresh (`refresh_rollups`); dirty hours are refreshed here too. Raises `StoreError`.
+    Dirty hours are counted first. Asked again within a slot while the store is unchanged, it answers at once.
+    Raises `StoreError`.
     """
     while store.refresh_rollups():
         pass
+    seen = (grid_end(now), store.data_version())
+    if _SEEN.get(store) == seen:
+        return []
+    transitions = _watch(store, now, links_base)
+    _SEEN[store] = (seen[0], seen[1] if not transitions else -1)
+    return transitions
+
+
+def _watch(store: Store, now: datetime, links_base: str) -> list[Transition]:
     rules = [rule for rule in store.rules() if rule.enabled]
     open_alerts = store.alerts(ACTIVE, limit=10_000)
     observations = observe(store, rules, open_alerts, now)
@@ -116,7 +130,11 @@ def _counted(
         calibration = _calibration(store, rule, source, now)
         judge = spike_judge(rule, history, source, calibration.threshold, version)
         counts = {alert.series: alert.evidence.negative for alert in open_alerts if alert.rule == rule.name}
-        found += judge.at(judge.scan.q.shape[1] - 1, counts)
+        last = judge.scan.q.shape[1] - 1
+        own = judge.at(last, counts)
+        said = {observation.series for observation in own}
+        recent = store.alerts(since=now - timedelta(days=14), limit=5_000)
+        found += own + [late for late in judge.late(last, now, recent) if late.series not in said]
     return found
 
 
@@ -262,12 +280,6 @@ def _deliveries(
 # ── the past ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
-    start: datetime
-    end: datetime
-
-
 def run_backtest(
     store: Store,
     name: str,
@@ -283,15 +295,10 @@ def run_backtest(
     if rule is None:
         known = ", ".join(each.name for each in store.rules())
         raise AlertError(f"there is no rule {name!r}; known: {known}")
-    span = _span(store, start, end)
-    source = StoreSource(store, rule.scope)
-    return backtest(rule, source, span.start, span.end, lambda share: progress(round(share * 1000), 1000))
-
-
-def _span(store: Store, start: datetime | None, end: datetime | None) -> _Span:
     if end is None:
         newest = store.search_articles(kinds.newest_query())[0]
         if not newest:
             raise AlertError("backtest: the store holds no articles yet")
         end = newest[0].article.published + HOUR
-    return _Span(start if start is not None else end - timedelta(days=365), end)
+    start = end - timedelta(days=365) if start is None else start
+    return backtest(rule, StoreSource(store, rule.scope), start, end, lambda share: progress(round(share * 1000), 1000))

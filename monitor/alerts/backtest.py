@@ -98,6 +98,9 @@ def backtest(
     if rule.kind is not RuleKind.SPIKE:
         raise AlertError(f"backtest: rules of kind {rule.kind.value} have no backtest")
     history = source.history(start - WARM_UP, end)
+    known = history.first_hour()
+    if known is not None:
+        start = min(max(start, known), end - HOUR)  # weeks before the store's first story are no quiet weeks
     progress(0.3)
     params = params_of(rule)
     chosen = [name for name in history.series if in_scope(rule, name) and name != "topic:other"]
@@ -107,7 +110,6 @@ def backtest(
     first = min(hours_between(history.start, midnight(start)), history.hours - 1) if start > history.start else 0
     judge = SpikeJudge(rule, whole, thresholds, source)
     alerts = _replay(rule, judge, first, lambda share: progress(0.5 + share / 2))
-    known = history.first_hour()
     note = "" if known is not None else "the store holds no scored news of this span"
     return BacktestReport(
         rule=rule.name, start=start, end=end, alerts=tuple(alerts), thresholds=tuple(steps), note=note

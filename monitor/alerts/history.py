@@ -13,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from monitor.domain import ALL, DateQuality, Rollup, StoryFact, series_of_entity, series_of_topic
+from monitor.domain import ALL, DateQuality, StoryFact, series_of_entity, series_of_topic
 
 Floats = NDArray[np.float64]
 HOUR: Final = timedelta(hours=1)
@@ -92,27 +92,20 @@ def hours_between(start: datetime, end: datetime) -> int:
     return max(1, int(-((start - end) // HOUR)))
 
 
-def history_from_rollups(rollups: Iterable[Rollup], series: Sequence[str], start: datetime, end: datetime) -> History:
-    """From hour cells of the store. `series` must name `all`, and `topic:other`, which is taken out of `all`."""
+def history_from_counts(rows: Sequence[tuple[str, int, int, int, float]], start: datetime, end: datetime) -> History:
+    """From the store's plain rows (series, hours since 1970, stories, negative, score), see `Store.alert_counts`."""
     start = midnight(start)
     size = hours_between(start, end)
-    names = tuple(dict.fromkeys(series))
-    row = {name: index for index, name in enumerate(names)}
-    cells = [
-        (row[r.series], (r.hour - start) // HOUR, r.alert_stories, r.alert_negative, r.score_sum)
-        for r in rollups
-        if r.series in row
-    ]
-    stories, negative, score = (np.zeros((len(names), size)) for _ in range(3))
-    if cells:
-        columns = np.array(cells, dtype=np.float64).T
-        at = (columns[0].astype(int), columns[1].astype(int))
-        inside = (at[1] >= 0) & (at[1] < size)
-        where = (at[0][inside], at[1][inside])
-        np.add.at(stories, where, columns[2][inside])
-        np.add.at(negative, where, columns[3][inside])
-        np.add.at(score, where, columns[4][inside])
-    return _finished(start, end, names, stories, negative, score, None)
+    row: dict[str, int] = {ALL: 0, OTHER: 1}
+    count = len(rows)
+    place = np.fromiter((row.setdefault(r[0], len(row)) for r in rows), dtype=np.int64, count=count)
+    columns = np.array([r[1:] for r in rows], dtype=np.float64).reshape(count, 4).T
+    hour = columns[0].astype(np.int64) - int(start.timestamp()) // 3600
+    inside = (hour >= 0) & (hour < size)
+    flat = place[inside] * size + hour[inside]
+    shape = (len(row), size)
+    stories, negative, score = (_table(flat, columns[index][inside], shape) for index in (1, 2, 3))
+    return _finished(start, end, tuple(row), stories, negative, score, None)
 
 
 def history_from_facts(facts: Iterable[StoryFact], start: datetime, end: datetime) -> History:
@@ -142,12 +135,15 @@ def history_from_facts(facts: Iterable[StoryFact], start: datetime, end: datetim
             scores.append(fact.score)
     shape = (len(row), size)
     flat = np.array(places, dtype=np.int64) * size + np.array(hours, dtype=np.int64)
-    cells = len(row) * size
-    stories: Floats = np.bincount(flat, minlength=cells).reshape(shape).astype(float)
-    minus = np.bincount(flat, weights=np.array(bad, dtype=float), minlength=cells).reshape(shape)
-    score = np.bincount(flat, weights=np.array(scores, dtype=float), minlength=cells).reshape(shape)
+    stories, minus, score = (_table(flat, weights, shape) for weights in (None, bad, scores))
     day_like = _filled(undated > dated, (dated + undated) >= 1)
     return _finished(start, end, tuple(row), stories, minus, score, day_like)
+
+
+def _table(flat: NDArray[np.int64], weights: ArrayLike | None, shape: tuple[int, int]) -> Floats:
+    """[series, hours] sums of the weights (1 each without any) by flat place."""
+    values = np.ones(len(flat)) if weights is None else np.asarray(weights, dtype=np.float64)
+    return np.asarray(np.bincount(flat, weights=values, minlength=shape[0] * shape[1]).reshape(shape), dtype=np.float64)
 
 
 def series_of_fact(fact: StoryFact) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from monitor.alerts.history import OTHER, History, history_from_facts, history_from_rollups, series_of_fact
+from monitor.alerts.history import History, history_from_counts, history_from_facts, midnight, series_of_fact
 from monitor.domain import ALL, StoryFact
 
 if TYPE_CHECKING:
@@ -23,13 +23,8 @@ class StoreSource:
         self._crosses = any("/topic:" in pattern or pattern == "*" for pattern in patterns)
 
     def history(self, start: datetime, end: datetime) -> History:
-        names = [ALL, OTHER]
-        names += [
-            name
-            for name in self._store.series_names(start, end)
-            if name not in names and (self._crosses or "/topic:" not in name)
-        ]
-        return history_from_rollups(self._store.rollups(names, start, end), names, start, end)
+        rows = self._store.alert_counts(midnight(start), end, topics_of_entities=self._crosses)
+        return history_from_counts(rows, start, end)
 
     def negative_facts(self, series: str, start: datetime, end: datetime, limit: int) -> list[StoryFact]:
         facts = self._store.story_facts(

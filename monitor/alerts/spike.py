@@ -6,7 +6,8 @@ never for what is calm.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -16,12 +17,14 @@ from monitor.alerts.history import HOUR, HistorySource
 from monitor.alerts.lifecycle import Observation, Standing
 from monitor.alerts.rules import params_of, rule_to_dict
 from monitor.alerts.statistics import Scan, tail
-from monitor.domain import Evidence, Rule, Severity, StoryFact
+from monitor.domain import Alert, Evidence, Rule, Severity, StoryFact
 
 HOLD_FACTOR: Final = 20.0  # an open alert stays open while q is within this factor of the threshold
 CRITICAL_FACTOR: Final = 1e-3
 CRITICAL_EFFECT: Final = 3.0
 YOUNG_PUBLISHER: Final = timedelta(days=28)
+LATE_HOURS: Final = 72
+LATE_FRESH: Final = timedelta(hours=2)
 TOP_STORIES: Final = 12
 _FACTS: Final = 400
 _BASELINE_FACTS: Final = 60
@@ -70,6 +73,39 @@ class SpikeJudge:
             else self._unknown(series, "nothing is known of this series")
             for series in sorted(wanted)
         ]
+
+    def late(self, column: int, now: datetime, known: Collection[Alert]) -> list[Observation]:
+        """Hours before `column` that fire only because of what arrived since: a story counts in the hour it was
+        published, and re-opens the question for that hour. `known`: alerts of the last days; what one of them covers
+        is no news."""
+        begin = max(0, column - LATE_HOURS)
+        part = slice(begin, column)
+        firing = (self.scan.q[:, part] <= self.thresholds[part]) & ~self.scan.young[part]
+        found = []
+        for row in np.flatnonzero(firing.any(axis=1)):
+            series = self.scan.names[int(row)]
+            covered = [alert for alert in known if alert.series == series and alert.rule == self.rule.name]
+            for judged in begin + np.flatnonzero(firing[row])[::-1]:
+                observation = self._late_at(series, int(row), int(judged), now, covered)
+                if observation is not None:
+                    found.append(observation)
+                    break
+        return found
+
+    def _late_at(
+        self, series: str, row: int, judged: int, now: datetime, covered: Collection[Alert]
+    ) -> Observation | None:
+        hours = self.scan.params.windows[int(self.scan.p[:, row, judged].argmin())]
+        start, end = self.window_of(judged, hours)
+        if any(a.evidence.window_start < end and (a.resolved_at is None or a.resolved_at > start) for a in covered):
+            return None
+        facts = self.source.negative_facts(series, start, end, _FACTS)
+        if not any(now - LATE_FRESH < fact.first_seen and fact.first_seen >= end for fact in facts):
+            return None
+        observation = self._observe(series, judged, judged, None)
+        if observation.standing is not Standing.FIRE:
+            return None
+        return replace(observation, summary=f"Late news: {observation.summary}", note="late")
 
     def _observe(self, series: str, column: int, judged: int, open_count: int | None) -> Observation:
         row = self.row[series]

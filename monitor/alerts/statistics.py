@@ -55,6 +55,7 @@ class SpikeParams:
     dispersion_floor: float = 0.02
     dispersion_prior: float = 0.15
     cap_sd: float = 3.0
+    plausible_p: float = 0.02  # no ranking across series makes an alert of a p above this
 
     @classmethod
     def of(cls, params: dict[str, Any]) -> SpikeParams:
@@ -85,9 +86,10 @@ class Levels:
 class Scan:
     """The statistic at each hour of [first, last): arrays [windows, series, hours] unless said otherwise.
 
-    p is 1 where the count is below `min_stories` or below `min_effect` times the expectation, or the past is too
-    short. p_best: [series, hours] the smaller of the windows. q: the same after Benjamini-Hochberg across the
-    series of `chosen`. judged: [hours] False inside days without time of day, which are judged at their end.
+    p is 1 where the count is below `min_stories` or below `min_effect` times the expectation, where it is above
+    `plausible_p`, or where the past is too short. q: [series, hours] the smaller p of the windows after
+    Benjamini-Hochberg across the scanned series. judged: [hours] False inside days without time of day, which are
+    judged at their end. young: [hours] the past is too short.
     """
 
     history: History
@@ -105,11 +107,6 @@ class Scan:
     @property
     def names(self) -> list[str]:
         return [self.history.series[row] for row in self.chosen]
-
-    @property
-    def best_window(self) -> NDArray[np.int64]:
-        """[series, hours] index of the window with the smaller p."""
-        return np.asarray(self.p.argmin(axis=0))
 
 
 def class_of(series: str) -> str:
@@ -155,7 +152,8 @@ def scan(
         if len(where[0]):
             days = day[first:][where[1]]
             phi = levels.phi[levels.class_of[rows[where[0]]], index, days] + 1 / levels.alpha[rows[where[0]], days]
-            p[index][where] = tail(n[where], mu[where], phi)
+            found = tail(n[where], mu[where], phi)
+            p[index][where] = np.where(found <= params.plausible_p, found, 1.0)
     best = p.min(axis=0) if len(rows) else np.ones((0, hours - first))
     return Scan(
         history=history,

@@ -140,6 +140,8 @@ class AlertsPart(DeliveriesPart):
                 values |= {"state": RESOLVED, "resolved_at": us(step.at)}
             elif step.kind is TransitionKind.ESCALATE:
                 values |= {"state": AlertState.ESCALATED.value}
+            elif step.kind is TransitionKind.WORSEN and step.inhibited_by is None:
+                values |= {"inhibited_by": None}  # what explained it no longer does
             connection.execute(alerts.update().where(alerts.c.id == alert_id).values(**values))
         self._event(connection, alert_id, us(step.at), step.kind.value, "system", step.summary)
         return alert_id, True
@@ -159,7 +161,8 @@ class AlertsPart(DeliveriesPart):
                 alerts.c.series == series, alerts.c.state != RESOLVED, alerts.c.id != alert_id
             )
         ).scalar()
-        connection.execute(alerts.update().where(alerts.c.id == alert_id).values(inhibited_by=explaining))
+        if explaining is not None:
+            connection.execute(alerts.update().where(alerts.c.id == alert_id).values(inhibited_by=explaining))
 
     def _event(self, connection: Connection, alert_id: int, at: int, kind: str, actor: str, note: str) -> None:
         connection.execute(alert_events.insert().values(alert_id=alert_id, at=at, kind=kind, actor=actor, note=note))

@@ -144,6 +144,13 @@ class Counting(Protocol):
         """Non-empty buckets of the named series in [start, end), ordered by series and time. step: hour or day."""
         ...
 
+    def alert_counts(
+        self, start: datetime, end: datetime, *, topics_of_entities: bool = True
+    ) -> list[tuple[str, int, int, int, float]]:
+        """Every series' hours in [start, end) as plain rows (series, hours since 1970, stories that count towards
+        alerts, the negative ones, summed score): what the spike statistic reads, a year at a time, in no order."""
+        ...
+
     def series_names(self, start: datetime, end: datetime, prefixes: Sequence[str] = ()) -> list[str]: ...
 
     def cells(

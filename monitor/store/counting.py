@@ -152,7 +152,7 @@ class CountingPart(ReadingPart):
             )
             for row in connection.execute(query):
                 said = None if row.topics is None else tuple(row.topics.split("|"))
-                members.setdefault(row.story, []).append(Member(*tuple(row)[1:-1], said))
+                members.setdefault(row.story, []).append(Member(*list(row)[1:-1], said))
             mentioned = (
                 select(a.story, entities.c.name)
                 .join(mentions, mentions.c.article_id == a.id)
@@ -253,6 +253,28 @@ class CountingPart(ReadingPart):
         )
         rows = sorted(connection.execute(query).all(), key=lambda row: (row[0], row[1]))
         return [_rollup(*row) for row in rows]
+
+    def alert_counts(
+        self, start: datetime, end: datetime, *, topics_of_entities: bool = True
+    ) -> list[tuple[str, int, int, int, float]]:
+        """Every series' hours in [start, end) as plain rows (series, hours since 1970, stories that count towards
+        alerts, the negative ones, summed score): what the spike statistic reads, a year at a time, in no order."""
+        with self.read() as connection:
+            live = self._live(connection)
+            if live is None:
+                return []
+            r = rollups.c
+            named = select(series.c.id, series.c.name)
+            if not topics_of_entities:
+                named = named.where(~(series.c.name.startswith("entity:") & series.c.name.contains("/topic:")))
+            names = {row.id: row.name for row in connection.execute(named)}
+            query = select(r.series_id, r.hour, r.alert_stories, r.alert_negative, r.score_sum).where(
+                r.model_id == live.id, *_span(r.hour, start, end)
+            )
+            if not topics_of_entities:
+                query = query.where(r.series_id.in_(named.with_only_columns(series.c.id)))
+            rows = connection.execute(query).all()
+        return [(names[key], hour, count, bad, score) for key, hour, count, bad, score in rows if key in names]
 
     def series_names(self, start: datetime, end: datetime, prefixes: Sequence[str] = ()) -> list[str]:
         """Names of the series that have a story in [start, end), in order; prefixes such as "entity:"."""
