@@ -23,7 +23,7 @@ METHODS: Final = ("full", "frozen", "lora", "adalora", "prefix", "adapter")
 
 
 def add_parser(subparsers: Any) -> None:
-    """Register `train` and its options; `func` runs it."""
+    """Register `train` and its options; `run` of the answer runs it."""
     parser = subparsers.add_parser("train", help="fine-tune an encoder on labelled files")
     add = parser.add_argument
     add("--data", nargs="+", required=True, type=Path, metavar="FILE", help="labelled CSV files, plain or .gz")
@@ -62,7 +62,7 @@ def add_parser(subparsers: Any) -> None:
     add("--distil-from", nargs="+", type=Path, default=[], metavar="FOLDER", help="checkpoints whose mean teaches")
     add("--resume", action="store_true", help="continue the run in --output from its last checkpoint")
     add("--seed", type=int, default=17)
-    parser.set_defaults(func=run)
+    parser.set_defaults(run=run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +254,7 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
     final = output / "final"
     save_network(methods.merged(model), tokenizer, final)
     description = {
-        "arguments": {key: _plain(value) for key, value in vars(args).items() if key not in ("func", "command")},
+        "arguments": {key: _plain(value) for key, value in vars(args).items() if key not in ("run", "command")},
         "files": corpus.files,
         "metrics": {key: float(value) for key, value in outcome.metrics.items()},
         "history": trainer.state.log_history,
