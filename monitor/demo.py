@@ -14,7 +14,7 @@ from pathlib import Path
 from monitor.app import open_app
 from monitor.domain import ChannelConfig, NewFeed
 from monitor.logs import set_up_logs
-from monitor.sample_feeds import POLL_EVERY_S, SampleFeedServer
+from monitor.sample_feeds import SampleFeedServer
 from monitor.samples import past_items, publishers, spike_items
 from monitor.settings import PREFIX, load_settings
 from monitor.supervisor import Supervisor, check_address
@@ -32,7 +32,6 @@ def run_demo(keep: str | None, after_s: float) -> int:
         os.environ[f"{PREFIX}DATABASE_URL"] = ""
         os.environ[f"{PREFIX}CONFIG"] = ""
         os.environ[f"{PREFIX}ALLOW_NETWORKS"] = "127.0.0.0/8"
-        os.environ[f"{PREFIX}POLL_MIN_S"] = str(POLL_EVERY_S)
         settings = load_settings()
         check_address(settings)
         set_up_logs(settings.log_level, home / "logs")

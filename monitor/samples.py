@@ -14,9 +14,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from monitor.domain import Entity
+from monitor.domain import ArticleDraft, DateQuality, Entity, NewArticle
+from monitor.entities.matcher import Matcher
+from monitor.feeds.identity import identity_candidates
+from monitor.feeds.stories import Item, StoryIndex
+from monitor.mentions import rematch
+from monitor.store.base import Store
 
 FOLDER = Path(__file__).resolve().parent / "sample"
+ACTOR = "sample news"
+ADDED = "sample entities"  # setting: names that came with the sample and go with it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,3 +138,66 @@ def watchlist() -> list[Entity]:
 def pasted_example() -> str:
     """An article to try on the page that scores text."""
     return (FOLDER / "paste.txt").read_text(encoding="utf-8")
+
+
+def add_sample_news(store: Store, now: datetime) -> int:
+    """Import the sample past and watchlist, marked as sample; gives how many articles. Nothing when it is there.
+
+    first_seen is the time of publication, as for an archive: it can be looked at and raises no alert today.
+    """
+    if store.status().samples:
+        return 0
+    known = {entity.name for entity in store.entities()}
+    added = [store.save_entity(entity, now) for entity in watchlist() if entity.name not in known]
+    store.set_setting(ADDED, [entity.name for entity in added], ACTOR, now)
+    rematch(store, added)
+    return store.add_articles(articles_of(past_items(now), Matcher(store.entities())), now).new
+
+
+def articles_of(items: list[SampleItem], matcher: Matcher) -> list[NewArticle]:
+    """The items, oldest first, as articles with identity, story and mentions: the identity that a poll of the same
+    item gives, so that the sample feeds do not bring the past a second time."""
+    drafts = [
+        ArticleDraft(
+            guid=item.url,
+            url=item.url,
+            title=item.title,
+            summary=item.summary,
+            published=item.published,
+            date_quality=DateQuality.EXACT,
+        )
+        for item in items
+    ]
+    identities = [candidates[0] for candidates in identity_candidates(drafts, 0)]
+    stories = StoryIndex().assign(
+        [Item(key, item.title, item.published) for key, item in zip(identities, items, strict=True)]
+    )
+    return [
+        NewArticle(
+            identity=identity,
+            story_id=story,
+            feed_id=None,
+            publisher=item.publisher.name,
+            family=item.publisher.family,
+            language=item.publisher.language,
+            title=item.title,
+            summary=item.summary,
+            url=item.url,
+            author="",
+            published=item.published,
+            first_seen=item.published,
+            date_quality=DateQuality.EXACT,
+            counts=True,
+            sample=True,
+            mentions=matcher.mentions(item.title, item.summary),
+        )
+        for item, identity, story in zip(items, identities, stories, strict=True)
+    ]
+
+
+def remove_sample_news(store: Store, now: datetime) -> int:
+    """Remove what came with the sample: feeds, articles, alerts about them, and its part of the watchlist."""
+    for name in store.setting(ADDED) or ():
+        store.remove_entity(name, now)
+    store.set_setting(ADDED, [], ACTOR, now)
+    return store.remove_samples()

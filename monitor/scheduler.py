@@ -21,13 +21,11 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from monitor import metrics
-from monitor.app import App
+from monitor.app import WORKER_BEAT, App
 
 log = structlog.get_logger("worker")
 
-BEAT = "worker"
 BEAT_EVERY_S = 10.0
-STALE_AFTER = timedelta(seconds=90)  # a worker without a beat for this long is treated as dead
 
 
 def utc_now() -> datetime:
@@ -43,8 +41,7 @@ class Worker:
         self.name = f"{os.uname().nodename}:{os.getpid()}"
         self._stop = threading.Event()
         self._errors: dict[str, str] = {}
-        self._watch_wanted = threading.Event()
-        self._stopped_scoring_for: str | None = None
+        self.leading = False
 
     def stop(self, *_: Any) -> None:
         self._stop.set()
@@ -57,27 +54,24 @@ class Worker:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
             timezone=UTC,
         )
-        leading = False
-        self._beat(leading)
+        self._beat()
         scheduler.add_job(self._job("score", self._score), "interval", seconds=2, id="score")
         scheduler.start()
         log.info("worker started", name=self.name, model=self.app.live_version())
         try:
             next_beat = time.monotonic() + BEAT_EVERY_S
             while not self._stop.wait(1.0):
-                if not leading and self.app.leader.acquire():
-                    leading = True
+                if not self.leading and self.app.lead():
+                    self.leading = True
                     log.info("leading", name=self.name)
                     self._lead(scheduler)
                 if time.monotonic() >= next_beat:
                     next_beat = time.monotonic() + BEAT_EVERY_S
-                    self._job("beat", lambda: self._beat(leading))()
+                    self._job("beat", self._beat)()
         finally:
             log.info("worker stopping: the batch in hand is finished first", name=self.name)
             scheduler.shutdown(wait=True)
             self.app.store.release(self.name)
-            if leading:
-                self.app.leader.release()
             log.info("worker stopped", name=self.name)
 
     def _lead(self, scheduler: BackgroundScheduler) -> None:
@@ -139,11 +133,11 @@ class Worker:
     def _daily(self) -> None:
         self.app.daily(self.clock())
 
-    def _beat(self, leading: bool) -> None:
+    def _beat(self) -> None:
         self.app.store.beat(
-            BEAT,
+            WORKER_BEAT,
             self.clock(),
-            {"name": self.name, "pid": os.getpid(), "leading": leading, "errors": dict(self._errors)},
+            {"name": self.name, "pid": os.getpid(), "leading": self.leading, "errors": dict(self._errors)},
         )
 
 

@@ -42,7 +42,6 @@ class Settings(BaseSettings):
     base_url: str = Field("", description="Address that links in messages use; empty means the local dashboard.")
     heartbeat_url: str = Field("", description="URL fetched after each healthy round, so that a dead host is noticed.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Loopback port for Prometheus metrics; 0 means off.")
-    poll_min_s: float = Field(300.0, ge=1, le=3600, description="Fastest cadence of a feed, in seconds.")
     retention_days: int = Field(0, ge=0, description="Days that articles are kept; 0 means for ever.")
     full_text: bool = Field(False, description="Fetch the page of an article and extract its full text.")
     log_level: str = Field("info", description="debug, info, warning or error.")

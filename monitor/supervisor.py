@@ -21,9 +21,9 @@ from types import FrameType
 
 import structlog
 
-from monitor.app import App
+from monitor.app import STALE_AFTER, WORKER_BEAT, App
 from monitor.errors import MonitorError, SettingsError
-from monitor.scheduler import BEAT, STALE_AFTER, die_with_parent
+from monitor.scheduler import die_with_parent
 from monitor.settings import Settings
 
 log = structlog.get_logger("supervisor")
@@ -168,7 +168,7 @@ class Supervisor:
 
     def _worker_beat(self) -> datetime | None:
         try:
-            found = self.app.store.beats().get(BEAT)
+            found = self.app.store.beats().get(WORKER_BEAT)
         except MonitorError as error:
             log.warning("beats cannot be read", error=str(error))
             return None

@@ -1,0 +1,547 @@
+"""The composition root: the one place that names concrete choices. Everything above it knows only `App`.
+
+Importing this module loads neither torch nor transformers; the classifier is opened when it is first needed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import structlog
+
+from models import registry
+from models.backend import Classifier
+from models.errors import CheckpointError
+from monitor import desk, ingest, samples
+from monitor.alerts.backtest import BacktestReport
+from monitor.alerts.rules import default_rules, rules_from_toml, rules_to_toml
+from monitor.deliver import Pacer, deliver_due, plan_repeats, send_test
+from monitor.digest import plan_digest
+from monitor.domain import (
+    Alert,
+    AlertState,
+    ChannelConfig,
+    Entity,
+    Evidence,
+    Feed,
+    FeedState,
+    NewFeed,
+    ParsedFeed,
+    PollResult,
+    Rule,
+    RuleKind,
+    SendOutcome,
+    Severity,
+    Transition,
+    TransitionKind,
+)
+from monitor.entities.watchlist import read_watchlist, write_watchlist
+from monitor.errors import AlertError, DeliveryError, FeedError, LeaderError, SettingsError
+from monitor.feeds.defaults import default_feeds
+from monitor.feeds.fetch import Fetcher
+from monitor.feeds.opml import read_opml, write_opml
+from monitor.feeds.parser import ParserPool
+from monitor.feeds.stories import StoryIndex
+from monitor.ingest import ImportReport
+from monitor.leader import Lead, take_lead
+from monitor.mentions import rematch
+from monitor.net import AddressPolicy, guarded_client
+from monitor.notify.base import Channel
+from monitor.notify.factory import build_channel
+from monitor.notify.plan import plan_deliveries
+from monitor.scoring import ScoreReport, refresh_counts, score_queue
+from monitor.settings import Settings, load_settings
+from monitor.store import open_store
+from monitor.store.backup import restore
+from monitor.store.base import Store
+from monitor.store.open import Role, shown_url
+from monitor.watch import run_backtest, watch
+
+log = structlog.get_logger("app")
+
+STALE_AFTER = timedelta(seconds=90)  # a process without a beat for this long is treated as dead
+PREPARED = "prepared"
+WORKER_BEAT = "worker"
+WORKER_RULE = Rule(name="worker", kind=RuleKind.QUIET, scope=("pipeline:worker",), severity=Severity.CRITICAL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulse:
+    """The pipeline at a glance. `notes` say in words what is wrong; empty means healthy.
+
+    worker: "running", "stale" (no sign of life for 90 s) or "never started". silent, failing: feed titles.
+    """
+
+    worker: str
+    last_beat: datetime | None
+    data_as_of: datetime | None
+    unscored: int
+    silent: tuple[str, ...]
+    failing: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+class App:
+    """The product without its doors: what the command line, the worker and the dashboard all call."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self.settings = settings
+        self.store = store
+        self._lock = threading.RLock()
+        self._lead: Lead | None = None
+        self._classifier: Classifier | None = None
+        self._refused: tuple[str | None, str] | None = None  # live version that could not be loaded, and why
+        self._fetcher: Fetcher | None = None
+        self._parser: ParserPool | None = None
+        self._index: StoryIndex | None = None
+        self._pacer = Pacer()
+
+    @property
+    def store_name(self) -> str:
+        return shown_url(self.settings.store_url)
+
+    # ── the lead ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def lead(self) -> bool:
+        """Whether this process leads: takes the lead when it is free, notices when it is lost."""
+        if self._lead is not None:
+            if self._lead.held():
+                return True
+            self._lead = None
+        try:
+            self._lead = take_lead(self.settings.store_url)
+        except LeaderError:
+            return False
+        return True
+
+    # ── the model ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def prepare(self, now: datetime | None = None) -> None:
+        """What the first start needs: default rules, and a live model. Later starts change nothing, except that a
+        live version that is no longer shipped gives way to the one that is."""
+        moment = now or datetime.now(UTC)
+        if self.store.setting(PREPARED) is None:
+            for rule in default_rules():
+                self.store.save_rule(rule, "default", moment)
+            self.store.set_setting(PREPARED, True, "default", moment)
+        live = self.store.live_model()
+        wanted = self.settings.model
+        if live is not None and not wanted and live[0] in {m.version for m in registry.available()}:
+            return
+        manifest = registry.verify(registry.resolve(wanted or None))
+        if live is None or live[0] != manifest.version:
+            reason = "set by HEADWIND_MODEL" if wanted else "first start" if live is None else "shipped version"
+            self.store.set_live_model(manifest.version, manifest.languages, "deployment", reason, moment)
+
+    def live_version(self) -> str | None:
+        live = self.store.live_model()
+        return live[0] if live else None
+
+    def classifier(self) -> Classifier:
+        """The live model, opened once and again after a promotion. A version that cannot be loaded leaves the one
+        in memory serving; without one in memory the reason is raised (`CheckpointError`)."""
+        with self._lock:
+            version = self.live_version()
+            refused = self._refused[0] if self._refused else ""
+            if self._classifier is not None and version in (self._classifier.version, refused):
+                return self._classifier
+            try:
+                self._classifier = self.open_classifier(self.settings.model or version)
+                self._refused = None
+            except CheckpointError as error:
+                if self._classifier is None:
+                    raise
+                self._refused = (version, str(error))
+                log.error("live model refused; the one before serves on", version=version, error=str(error))
+            return self._classifier
+
+    def open_classifier(self, version: str | None) -> Classifier:
+        """A version by name or folder, on this deployment's backend and device. Raises `CheckpointError`."""
+        return registry.open_classifier(
+            version,
+            backend=self.settings.backend,
+            device=self.settings.device,
+            threads=self.settings.threads or None,
+        )
+
+    def model_versions(self) -> list[tuple[str, str, str, str]]:
+        """(version, live or empty, languages, created) of every checkpoint at hand."""
+        live = self.live_version()
+        return [
+            (m.version, "live" if m.version == live else "", ",".join(m.languages), m.created)
+            for m in registry.available()
+        ]
+
+    # ── feeds ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def fetcher(self) -> Fetcher:
+        with self._lock:
+            if self._fetcher is None:
+                self._fetcher = Fetcher(
+                    allow_networks=self.settings.allow_networks,
+                    proxy=self.settings.egress_proxy,
+                    ca_bundle=self.settings.ca_bundle,
+                )
+            return self._fetcher
+
+    def parser(self) -> ParserPool:
+        with self._lock:
+            if self._parser is None:
+                self._parser = ParserPool()
+            return self._parser
+
+    def poll(
+        self, now: datetime, feeds: Sequence[Feed] | None = None, stopped: Callable[[], bool] = lambda: False
+    ) -> Iterator[PollResult]:
+        """One round over the given feeds, or over all that are enabled; results come as they finish."""
+        wanted = [feed for feed in self.store.feeds() if feed.enabled] if feeds is None else list(feeds)
+        yield from ingest.poll_due(
+            self.store, self.fetcher(), self.parser(), self._story_index(now), now, wanted, stopped
+        )
+
+    def poll_due(self, now: datetime, stopped: Callable[[], bool] = lambda: False) -> Iterator[PollResult]:
+        """The worker's round: only what is due."""
+        due = self.store.due_feeds(now)
+        if due and not stopped():
+            yield from self.poll(now, due, stopped)
+
+    def check_feed(self, url: str) -> ParsedFeed:
+        """Fetch and parse an address without storing anything. Raises `FeedError`."""
+        now = datetime.now(UTC)
+        probe = Feed(
+            id=0,
+            url=url,
+            title="",
+            publisher="",
+            family="",
+            language="",
+            enabled=True,
+            sample=False,
+            note="",
+            state=FeedState.NEW,
+            added=now,
+        )
+        return self.parser().parse(self.fetcher().fetch(probe, now))
+
+    def check_feeds(self, urls: Iterable[str]) -> Iterator[tuple[str, ParsedFeed | FeedError]]:
+        """Each address with what it answers, or why it does not."""
+        for url in urls:
+            try:
+                yield url, self.check_feed(url)
+            except FeedError as error:
+                yield url, error
+
+    def add_feed(self, feed: NewFeed, now: datetime) -> tuple[Feed, ParsedFeed]:
+        """Check the address, fill in what the feed says of itself, and store it. Raises `FeedError`."""
+        preview = self.check_feed(feed.url)
+        host = urlsplit(feed.url).hostname or feed.url
+        publisher = feed.publisher or preview.title or host
+        filled = replace(
+            feed,
+            title=feed.title or preview.title or host,
+            publisher=publisher,
+            family=feed.family or publisher,
+            language=feed.language or (preview.language or "en")[:2].lower(),
+        )
+        return self.store.add_feed(filled, now), preview
+
+    def add_default_feeds(self, now: datetime) -> int:
+        """The public feeds that risk teams start from; gives how many are new."""
+        return self._add_missing(default_feeds(), now)
+
+    def import_opml(self, path: Path, now: datetime) -> tuple[int, int]:
+        """(added, already there). Raises `FeedError` when it is no OPML."""
+        found = read_opml(path)
+        added = self._add_missing(found, now)
+        return added, len(found) - added
+
+    def export_opml(self, now: datetime) -> str:
+        return write_opml(self.store.feeds(), now)
+
+    def _add_missing(self, feeds: Sequence[NewFeed], now: datetime) -> int:
+        known = {feed.url for feed in self.store.feeds()}
+        fresh = [feed for feed in feeds if feed.url not in known]
+        for feed in fresh:
+            self.store.add_feed(feed, now)
+        return len(fresh)
+
+    def _story_index(self, now: datetime) -> StoryIndex:
+        """The index of this process, primed with the last days: stories survive a restart."""
+        with self._lock:
+            if self._index is None:
+                index = StoryIndex()
+                ingest.prime_index(self.store, index, now)
+                self._index = index
+            return self._index
+
+    # ── watchlist ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def import_watchlist(self, path: Path, now: datetime) -> tuple[int, int]:
+        """(entities saved, mentions found in what is stored). Raises `UploadError` naming row and column."""
+        return self.save_entities(read_watchlist(path), now)
+
+    def save_entities(self, entities: Sequence[Entity], now: datetime) -> tuple[int, int]:
+        """Insert or replace by name, and match back over the store."""
+        saved = [self.store.save_entity(entity, now) for entity in entities]
+        return len(saved), rematch(self.store, saved)
+
+    def export_watchlist(self, path: Path) -> int:
+        entities = self.store.entities()
+        path.write_text(write_watchlist(entities), encoding="utf-8")
+        return len(entities)
+
+    # ── pipeline ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def import_archive(
+        self, path: Path, now: datetime, progress: Callable[[int], object] = lambda n: None
+    ) -> ImportReport:
+        """Rows of an archive as articles that came when they were published. Raises `ArchiveError`."""
+        return ingest.import_archive(self.store, StoryIndex(), path, now, progress)
+
+    def score(
+        self,
+        worker: str,
+        clock: Callable[[], datetime],
+        *,
+        limit: int | None = None,
+        stopped: Callable[[], bool] = lambda: False,
+        progress: Callable[[int], object] = lambda n: None,
+    ) -> ScoreReport:
+        """Score what waits. The classifier is opened only when something does."""
+        if not self.store.unscored_count():
+            refresh_counts(self.store, stopped)
+            return ScoreReport()
+        return score_queue(
+            self.store, self.classifier(), worker, clock, limit=limit, stopped=stopped, progress=progress
+        )
+
+    def watch(self, now: datetime) -> list[Transition]:
+        return watch(self.store, now, self.settings.links_base)
+
+    def backtest(
+        self,
+        rule: str,
+        start: datetime | None,
+        end: datetime | None,
+        progress: Callable[[int, int], object] = lambda done, total: None,
+    ) -> BacktestReport:
+        refresh_counts(self.store)
+        return run_backtest(self.store, rule, start, end, progress)
+
+    def channel(self, config: ChannelConfig) -> Channel:
+        """The channel behind a configuration. Raises `DeliveryError` naming the option that cannot be used."""
+        return build_channel(
+            config,
+            AddressPolicy(tuple(self.settings.allow_networks)),
+            proxy=self.settings.egress_proxy,
+            ca_bundle=self.settings.ca_bundle,
+        )
+
+    def deliver(self, worker: str, now: datetime) -> dict[str, int]:
+        """Put reminders that are due into the outbox and send what is due; gives messages by outcome."""
+        plan_repeats(self.store, now, links_base=self.settings.links_base)
+        report = deliver_due(self.store, self.channel, now, worker, pacer=self._pacer)
+        for problem in report.problems:
+            log.warning("delivery", problem=problem)
+        counts = {"sent": report.sent, "to be tried again": report.retry, "failed for good": report.dead}
+        return {outcome: count for outcome, count in counts.items() if count}
+
+    def test_channel(self, name: str, now: datetime) -> SendOutcome:
+        """Send a test message through one configured channel now."""
+        config = next((one for one in self.store.channels() if one.name == name), None)
+        if config is None:
+            raise DeliveryError(f"there is no channel {name!r}")
+        return send_test(config, self.channel, now, self.settings.links_base)
+
+    # ── rules and alerts ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def import_rules(self, path: Path, actor: str, now: datetime) -> int:
+        """Rules of a TOML file, all or none. Raises `AlertError` naming rule and field."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise AlertError(f"{path}: cannot be read ({error})") from error
+        rules = rules_from_toml(text)
+        for rule in rules:
+            self.store.save_rule(rule, actor, now)
+        return len(rules)
+
+    def export_rules(self) -> str:
+        return rules_to_toml(self.store.rules())
+
+    def acknowledge(self, alert_id: int, actor: str, now: datetime) -> Alert:
+        return desk.acknowledge(self.store, alert_id, actor, now)
+
+    def report_worker_dead(self, deaths: int, status: int, now: datetime) -> None:
+        """What a dead worker cannot do itself: raise the alert that it is dead, and deliver it."""
+        summary = f"the worker died {deaths} times in a row (last exit status {status}); nothing is polled or scored"
+        self._worker_alert(TransitionKind.OPEN, summary, now)
+        self.deliver("supervisor", now + timedelta(minutes=1))  # past the wait for neighbours: there are none
+
+    def report_worker_alive(self, now: datetime) -> None:
+        self._worker_alert(TransitionKind.RESOLVE, "the worker runs again", now)
+
+    def _worker_alert(self, kind: TransitionKind, summary: str, now: datetime) -> None:
+        active = (AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.ESCALATED)
+        mine = [a for a in self.store.alerts(active) if a.rule == WORKER_RULE.name and a.series == WORKER_RULE.scope[0]]
+        if bool(mine) == (kind is TransitionKind.OPEN):
+            return
+        evidence = Evidence(
+            window_start=now,
+            window_end=now,
+            window_hours=0.0,
+            stories=0,
+            negative=0,
+            expected=0.0,
+            p_value=1.0,
+            families=0,
+            model_version=self.live_version() or "",
+            rule={"name": WORKER_RULE.name, "kind": WORKER_RULE.kind.value},
+        )
+        transition = Transition(
+            kind=kind,
+            rule=WORKER_RULE.name,
+            series=WORKER_RULE.scope[0],
+            severity=WORKER_RULE.severity,
+            at=now,
+            summary=summary,
+            evidence=evidence,
+            alert_id=mine[0].id if mine else None,
+        )
+        planned = plan_deliveries(
+            transition,
+            transition.alert_id,
+            self.store.channels(),
+            WORKER_RULE,
+            self.store.silences(now),
+            now,
+            links_base=self.settings.links_base,
+            opened_at=mine[0].opened_at if mine else None,
+        )
+        self.store.apply_transitions([transition], [(0, delivery) for delivery in planned], now)
+
+    # ── sample news ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def add_sample_news(self, now: datetime) -> int:
+        """Our own sample news as the past before `now`, marked; gives how many articles. A second call adds none."""
+        return samples.add_sample_news(self.store, now)
+
+    def remove_sample_news(self, now: datetime) -> int:
+        """Everything that came with the sample, removed; gives how many articles."""
+        removed = samples.remove_sample_news(self.store, now)
+        with self._lock:
+            self._index = None
+        return removed
+
+    # ── looking after itself ─────────────────────────────────────────────────────────────────────────────────────
+
+    def pulse(self, now: datetime) -> Pulse:
+        """How the pipeline is, in words a risk officer can act on."""
+        counts = self.store.status()
+        feeds = [feed for feed in self.store.feeds() if feed.enabled]
+        found = self.store.beats().get(WORKER_BEAT)
+        last, detail = found if found else (None, {})
+        worker = "never started" if last is None else "stale" if now - last > STALE_AFTER else "running"
+        silent = tuple(feed.title or feed.url for feed in feeds if feed.state is FeedState.SILENT)
+        failing = tuple(feed.title or feed.url for feed in feeds if feed.state is FeedState.FAILING)
+        notes = []
+        if worker == "stale" and last is not None:
+            notes.append(f"the worker has given no sign of life since {last:%Y-%m-%d %H:%M} UTC; what you see is old")
+        elif worker == "never started":
+            notes.append("the worker has not run yet; start it with: python -m monitor up")
+        notes += [f"{job} fails: {error}" for job, error in dict(detail.get("errors", {})).items()]
+        if failing:
+            first = next(feed for feed in feeds if feed.state is FeedState.FAILING)
+            notes.append(f"{len(failing)} of {len(feeds)} feeds cannot be reached; {first.title}: {first.last_error}")
+        if silent:
+            notes.append(f"{len(silent)} feeds bring nothing against their habit")
+        if counts.quarantined:
+            notes.append(f"{counts.quarantined} articles could not be scored and are quarantined")
+        if self._refused:
+            notes.append(f"model {self._refused[0]} was refused, the one before serves on: {self._refused[1]}")
+        return Pulse(
+            worker=worker,
+            last_beat=last,
+            data_as_of=counts.data_as_of,
+            unscored=counts.unscored,
+            silent=silent,
+            failing=failing,
+            notes=tuple(notes),
+        )
+
+    def status(self, now: datetime) -> dict[str, Any]:
+        """The answer of `status --json`."""
+        counts, pulse = self.store.status(), self.pulse(now)
+        return {
+            "articles": counts.articles,
+            "stories": counts.stories,
+            "unscored": counts.unscored,
+            "unsupported": counts.unsupported,
+            "quarantined": counts.quarantined,
+            "feeds": counts.feeds,
+            "alerts_open": counts.alerts_open,
+            "deliveries": counts.deliveries,
+            "model_version": counts.model_version,
+            "data_as_of": counts.data_as_of,
+            "samples": counts.samples,
+            "worker": pulse.worker,
+            "notes": list(pulse.notes),
+        }
+
+    def keep_house(self, now: datetime) -> None:
+        """Each minute: move the WAL into the file (SQLite, worker only)."""
+        self.store.checkpoint()
+
+    def daily(self, now: datetime) -> None:
+        """Once a day: the digest into the outbox, retention."""
+        plan_digest(self.store, now, links_base=self.settings.links_base)
+        if self.settings.retention_days:
+            removed = self.store.apply_retention(now - timedelta(days=self.settings.retention_days))
+            log.info("retention", removed=removed)
+
+    def heartbeat(self) -> None:
+        """Tell the watcher outside that this host is alive. A failure is logged, never raised."""
+        if not self.settings.heartbeat_url:
+            return
+        try:
+            with guarded_client(
+                AddressPolicy(tuple(self.settings.allow_networks)),
+                proxy=self.settings.egress_proxy,
+                ca_bundle=self.settings.ca_bundle,
+                timeout=10.0,
+            ) as client:
+                client.get(self.settings.heartbeat_url).raise_for_status()
+        except (httpx.HTTPError, OSError) as error:
+            log.warning("heartbeat failed", error=type(error).__name__)
+
+    def close(self) -> None:
+        if self._fetcher is not None:
+            self._fetcher.close()
+        if self._parser is not None:
+            self._parser.close()
+        if self._lead is not None:
+            self._lead.release()
+        self.store.close()
+
+
+def open_app(settings: Settings | None = None, role: Role = "tool") -> App:
+    """Open the store (created and migrated when absent) and put the product together."""
+    settings = settings or load_settings()
+    try:
+        settings.home_path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"setting 'home': {settings.home_path} cannot be made ({error.strerror})") from error
+    return App(settings, open_store(settings.store_url, role=role))
+
+
+def restore_store(settings: Settings, file: Path) -> None:
+    """Put a backup in the store's place; no other process may have it open. Raises `StoreError`."""
+    settings.home_path.mkdir(parents=True, exist_ok=True)
+    restore(settings.store_url, str(file))

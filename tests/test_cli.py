@@ -1,0 +1,163 @@
+"""The command line: exit status 0 done, 1 failed with one line on standard error, 2 wrong usage; nothing lost."""
+
+from __future__ import annotations
+
+import json
+import socket
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from monitor.cli import main
+from monitor.samples import past_items
+
+ARCHIVE = """title,published,summary,source
+Northmoor Bank warns of losses on property loans,2026-03-02T08:00:00+00:00,The lender set aside more money.,Osprey Point
+Velmara Steel wins a rail order,2026-03-02T09:30:00+00:00,,Candlemark
+Thornbury Foods names a finance chief,2026-03-03T11:00:00+00:00,,Candlemark
+"""
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    try:
+        status = main(list(arguments))
+    except SystemExit as exit_:  # argparse ends wrong usage this way
+        status = int(exit_.code or 0)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def one_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    assert len(lines) == 1, text
+    return lines[0]
+
+
+def test_an_empty_store_answers_status_with_every_agreed_key(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "status", "--json")
+    answer = json.loads(out)
+    assert status == 0
+    assert answer["articles"] == answer["stories"] == answer["unscored"] == answer["quarantined"] == 0
+    assert set(answer["feeds"]) >= {"total", "ok", "failing", "silent", "disabled"}
+    assert set(answer["deliveries"]) >= {"pending", "sent", "failed", "dead"}
+    assert {"unsupported", "alerts_open", "model_version", "data_as_of"} <= set(answer)
+
+
+def test_wrong_usage_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "no-such-command")[0] == 2
+    assert run(capsys, "watch", "--now", "yesterday")[0] == 2
+
+
+def test_an_archive_is_imported_once_and_scored(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    archive = tmp_path / "archive.csv"
+    archive.write_text(ARCHIVE, encoding="utf-8")
+    assert run(capsys, "import", str(archive))[0] == 0
+    again = run(capsys, "import", str(archive))
+    assert again[0] == 0
+    assert "0 imported, 3 already there" in again[1]
+    status, out, _ = run(capsys, "score")
+    assert status == 0, out
+    answer = json.loads(run(capsys, "status", "--json")[1])
+    assert (answer["articles"], answer["unscored"]) == (3, 0)
+    assert answer["model_version"]
+    assert run(capsys, "rollups", "--verify")[0] == 0
+
+
+def test_a_bad_row_is_reported_by_line_and_skipped(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    archive = tmp_path / "archive.csv"
+    archive.write_text(ARCHIVE + ",2026-03-04,no title,x\nNo date at all,soon,,x\n", encoding="utf-8")
+    status, out, err = run(capsys, "import", str(archive))
+    assert status == 0
+    assert "3 imported" in out
+    assert "2 skipped" in out
+    assert "5" in err
+    assert "6" in err
+
+
+def test_an_archive_with_wrong_columns_is_one_clear_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    archive = tmp_path / "archive.csv"
+    archive.write_text("headline,when\nSomething,2026-01-01\n", encoding="utf-8")
+    status, _, err = run(capsys, "import", str(archive))
+    assert status == 1
+    line = one_line(err)
+    assert "title" in line
+    assert "archive.csv" in line
+    assert json.loads(run(capsys, "status", "--json")[1])["articles"] == 0
+
+
+def test_an_absent_archive_is_one_clear_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    status, _, err = run(capsys, "import", str(tmp_path / "absent.csv"))
+    assert status == 1
+    assert "absent.csv" in one_line(err)
+
+
+def test_a_port_in_use_is_one_clear_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, own_home: Path
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setenv("HEADWIND_PORT", str(taken.getsockname()[1]))
+        status, _, err = run(capsys, "up")
+    assert status == 1
+    assert "HEADWIND_PORT" in one_line(err)
+    assert not own_home.exists(), "nothing is created before the port is known to be free"
+
+
+def test_listening_to_strangers_without_a_login_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADWIND_ADDRESS", "0.0.0.0")
+    status, _, err = run(capsys, "web")
+    assert status == 1
+    assert "login" in one_line(err)
+
+
+def test_a_broken_settings_file_is_one_clear_line(capsys: pytest.CaptureFixture[str], own_home: Path) -> None:
+    own_home.mkdir(parents=True)
+    (own_home / "headwind.toml").write_text("port = [\n")
+    status, _, err = run(capsys, "status")
+    assert status == 1
+    assert "headwind.toml" in one_line(err)
+
+
+@pytest.mark.parametrize("content", [b"this is no database" * 100, b"SQLite format 3\x00" + b"\x07" * 3000])
+def test_a_damaged_database_is_one_clear_line_and_left_as_it_is(
+    capsys: pytest.CaptureFixture[str], own_home: Path, content: bytes
+) -> None:
+    own_home.mkdir(parents=True)
+    database = own_home / "headwind.db"
+    database.write_bytes(content)
+    status, _, err = run(capsys, "status")
+    assert status == 1
+    assert "headwind.db" in one_line(err)
+    assert database.read_bytes() == content
+
+
+def test_settings_are_listed_without_their_secrets(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADWIND_EGRESS_PROXY", "http://me:hunter2@proxy.internal:3128")
+    status, out, _ = run(capsys, "settings")
+    assert status == 0
+    assert "HEADWIND_EGRESS_PROXY" in out
+    assert "hunter2" not in out
+
+
+def test_sample_news_is_added_marked_and_removed_whole(now) -> None:
+    from monitor.app import open_app
+
+    app = open_app()
+    try:
+        app.prepare(now)
+        added = app.add_sample_news(now)
+        assert added == len(past_items(now))
+        assert app.store.status().samples == added
+        assert {entity.name for entity in app.store.entities()} >= {"Calderwick Bank"}
+        assert app.add_sample_news(now + timedelta(minutes=1)) == 0, "a second click adds nothing"
+        app.remove_sample_news(now)
+        assert app.store.status().articles == 0
+        assert app.store.status().samples == 0
+    finally:
+        app.close()
