@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, time, timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -83,15 +83,18 @@ class Notice:
     repeat: int = 0
 
     def to_payload(self) -> dict[str, Any]:
-        payload = asdict(self)
-        payload["top"] = [asdict(story) for story in self.top]
+        payload: dict[str, Any] = {name: getattr(self, name) for name in _NOTICE_FIELDS}
+        payload["top"] = [{"title": one.title, "publisher": one.publisher, "url": one.url} for one in self.top]
         return payload
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Notice:
-        fields = dict(payload)
-        fields["top"] = tuple(TopStory(**story) for story in fields.get("top", ()))
-        return cls(**fields)
+        values = dict(payload)
+        values["top"] = tuple(TopStory(**story) for story in values.get("top", ()))
+        return cls(**values)
+
+
+_NOTICE_FIELDS: Final = tuple(field.name for field in fields(Notice))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -173,6 +173,10 @@ def _watched(total_s: float) -> Iterator[Callable[[str, dict[str, Any]], None]]:
     timer.start()
     try:
         yield trace
+    except httpx.TransportError as error:
+        if over.is_set():
+            raise httpx.ReadTimeout("the whole exchange took too long") from error
+        raise
     finally:
         timer.cancel()
 

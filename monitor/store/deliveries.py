@@ -24,25 +24,31 @@ class DeliveriesPart(AuditPart):
             return self._add_deliveries(connection, deliveries, now)
 
     def _add_deliveries(self, connection: Connection, new: Sequence[NewDelivery], now: datetime) -> int:
+        rows = [
+            {
+                "key": delivery.key,
+                "channel": delivery.channel,
+                "reason": delivery.reason.value,
+                "group_key": delivery.group_key,
+                "state": DeliveryState.PENDING.value,
+                "due": us(delivery.due),
+                "created": us(now),
+                "attempts": 0,
+                "alert_ids": dump(list(delivery.alert_ids)),
+                "payload": dump(delivery.payload),
+                "lease_until": 0,
+            }
+            for delivery in new
+        ]
         written = 0
-        for delivery in new:
-            result = connection.execute(
-                self.insert(deliveries).on_conflict_do_nothing(index_elements=["key"]),
-                {
-                    "key": delivery.key,
-                    "channel": delivery.channel,
-                    "reason": delivery.reason.value,
-                    "group_key": delivery.group_key,
-                    "state": DeliveryState.PENDING.value,
-                    "due": us(delivery.due),
-                    "created": us(now),
-                    "attempts": 0,
-                    "alert_ids": dump(list(delivery.alert_ids)),
-                    "payload": dump(delivery.payload),
-                    "lease_until": 0,
-                },
-            )
-            written += max(0, result.rowcount)
+        insert = self.insert(deliveries).on_conflict_do_nothing(index_elements=["key"])
+        for chunk in chunks(rows):  # many rows a call: a market-wide event brings thousands at once
+            known = select(deliveries.c.key).where(deliveries.c.key.in_([row["key"] for row in chunk]))
+            there = set(connection.execute(known).scalars())
+            fresh = list({row["key"]: row for row in chunk if row["key"] not in there}.values())
+            if fresh:
+                connection.execute(insert, fresh)
+            written += len(fresh)
         return written
 
     def claim_deliveries(self, worker: str, now: datetime, lease: timedelta, limit: int = 500) -> list[Delivery]:
@@ -63,8 +69,11 @@ class DeliveriesPart(AuditPart):
 
     def record_deliveries(self, outcomes: Sequence[tuple[int, SendOutcome, datetime | None]], now: datetime) -> None:
         """(delivery id, outcome, when to try again); None with `retry` or `failed` means dead."""
+        same: dict[tuple[SendOutcome, datetime | None], list[int]] = {}
+        for delivery_id, outcome, again in outcomes:
+            same.setdefault((outcome, again), []).append(delivery_id)
         with self.write() as connection:
-            for delivery_id, outcome, again in outcomes:
+            for (outcome, again), ids in same.items():
                 values: dict[str, Any] = {"worker": None, "lease_until": 0, "attempts": deliveries.c.attempts + 1}
                 if outcome.status == "sent":
                     values |= {"state": DeliveryState.SENT.value, "sent_at": us(now), "last_error": None}
@@ -72,7 +81,8 @@ class DeliveriesPart(AuditPart):
                     values |= {"state": DeliveryState.DEAD.value, "last_error": outcome.detail}
                 else:
                     values |= {"state": DeliveryState.FAILED.value, "last_error": outcome.detail, "due": us(again)}
-                connection.execute(deliveries.update().where(deliveries.c.id == delivery_id).values(**values))
+                for chunk in chunks(ids):
+                    connection.execute(deliveries.update().where(deliveries.c.id.in_(chunk)).values(**values))
 
     def deliveries(self, states: Sequence[DeliveryState] = (), limit: int = 200) -> list[Delivery]:
         """Newest first."""

@@ -142,6 +142,6 @@ def mail_relay(mailbox: Mailbox, **options: Any) -> Iterator[Mailbox]:
 
 def only_password(password: str) -> Callable[..., AuthResult]:
     def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
-        return AuthResult(success=data.password == password.encode())
+        return AuthResult(success=data.password == password.encode(), handled=False)
 
     return authenticate
