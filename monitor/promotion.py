@@ -79,7 +79,12 @@ def promote(
     live = store.live_model()
     if live is not None and live[0] == version:
         raise PromotionError(f"{version} is live already")
-    candidate = open_classifier(version)
+    try:
+        candidate = open_classifier(version)
+    except CheckpointError as error:
+        # Somebody tried to serve what cannot be trusted: worth a line in the log, though nothing changes.
+        store.append_audit(actor, "model.refused", version, {"checkpoint": str(error)}, now)
+        raise
     if candidate.version != version:
         raise PromotionError(
             f"{version}: its manifest calls it {candidate.version!r}; promote it by that name, from the checkpoints"
