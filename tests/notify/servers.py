@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -47,7 +50,6 @@ class HookServer:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                import time
 
                 length = int(self.headers.get("Content-Length") or 0)
                 body = self.rfile.read(length)
@@ -89,8 +91,11 @@ class HookServer:
 
 
 @contextmanager
-def hook_server(*answers: Answer) -> Iterator[HookServer]:
+def hook_server(*answers: Answer, tls: ssl.SSLContext | None = None) -> Iterator[HookServer]:
     hook = HookServer(*answers)
+    if tls is not None:
+        hook.server.socket = tls.wrap_socket(hook.server.socket, server_side=True)
+        hook.url = hook.url.replace("http:", "https:")
     thread = threading.Thread(target=hook.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
@@ -145,3 +150,60 @@ def only_password(password: str) -> Callable[..., AuthResult]:
         return AuthResult(success=data.password == password.encode(), handled=False)
 
     return authenticate
+
+
+class TunnelProxy:
+    """An egress proxy that knows CONNECT and nothing else; `asked` are the targets it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.authorization: list[str] = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self.listener.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def serve(self) -> None:
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return  # closed by the test
+            threading.Thread(target=self._tunnel, args=(peer,), daemon=True).start()
+
+    def _tunnel(self, peer: socket.socket) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += peer.recv(4096)
+        lines = head.decode("latin-1").split("\r\n")
+        target = lines[0].split()[1]
+        self.asked.append(target)
+        self.authorization += [line for line in lines if line.lower().startswith("proxy-authorization")]
+        host, _, port = target.rpartition(":")
+        try:
+            far = socket.create_connection((host, int(port)), 5)
+        except OSError:
+            peer.sendall(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+            peer.close()
+            return
+        peer.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        for source, sink in ((peer, far), (far, peer)):
+            threading.Thread(target=_pump, args=(source, sink), daemon=True).start()
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    try:
+        while block := source.recv(65536):
+            sink.sendall(block)
+        sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        return  # one side has hung up; the other pump sees it too
+
+
+@contextmanager
+def tunnel_proxy() -> Iterator[TunnelProxy]:
+    proxy = TunnelProxy()
+    threading.Thread(target=proxy.serve, daemon=True).start()
+    try:
+        yield proxy
+    finally:
+        proxy.listener.close()
