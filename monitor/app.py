@@ -66,6 +66,7 @@ from monitor.watch import run_backtest, watch
 
 log = structlog.get_logger("app")
 
+REMIND_EVERY = timedelta(minutes=1)
 STALE_AFTER = timedelta(seconds=90)  # a process without a beat for this long is treated as dead
 PREPARED = "prepared"
 WORKER_BEAT = "worker"
@@ -102,6 +103,7 @@ class App:
         self._parser: ParserPool | None = None
         self._index: StoryIndex | None = None
         self._pacer = Pacer()
+        self._reminded: datetime | None = None
 
     @property
     def store_name(self) -> str:
@@ -346,7 +348,9 @@ class App:
 
     def deliver(self, worker: str, now: datetime) -> dict[str, int]:
         """Put reminders that are due into the outbox and send what is due; gives messages by outcome."""
-        plan_repeats(self.store, now, links_base=self.settings.links_base)
+        if self._reminded is None or abs(now - self._reminded) >= REMIND_EVERY:
+            plan_repeats(self.store, now, links_base=self.settings.links_base)
+            self._reminded = now
         report = deliver_due(self.store, self.channel, now, worker, pacer=self._pacer)
         for problem in report.problems:
             log.warning("delivery", problem=problem)
