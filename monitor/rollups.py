@@ -7,7 +7,7 @@ Times are microseconds since 1970, hours are hours since 1970, as in the store.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from models.labels import SENTIMENTS
 from monitor.domain import ALL, series_of_entity, series_of_topic
@@ -136,32 +136,41 @@ def cell_of(fact: Fact) -> tuple[str, str, str]:
     return fact.publishers[0], fact.languages[0], fact.main_topic
 
 
-def sums_of(facts: Iterable[Fact]) -> Sums:
-    """Counts of some stories; the scores are added in a fixed order, so that a recomputation gives the same bits."""
-    articles = stories = negative = positive = alert_stories = alert_negative = 0
-    scores: list[float] = []
-    for fact in facts:
-        stories += 1
-        articles += fact.articles
-        scores.append(fact.score)
-        bad = fact.sentiment == "negative"
-        negative += bad
-        positive += fact.sentiment == "positive"
-        alert_stories += fact.counts
-        alert_negative += fact.counts and bad
-    neutral = stories - negative - positive
-    return Sums(articles, stories, negative, neutral, positive, sum(sorted(scores)), alert_stories, alert_negative)
-
-
 def count(facts: Iterable[Fact]) -> tuple[dict[tuple[int, str], Sums], dict[tuple[int, str, str, str], Sums]]:
-    """Rollups by (hour, series) and cells by (hour, publisher, language, main topic) of these stories."""
-    by_series: dict[tuple[int, str], list[Fact]] = {}
-    by_cell: dict[tuple[int, str, str, str], list[Fact]] = {}
+    """Rollups by (hour, series) and cells by (hour, publisher, language, main topic) of these stories.
+
+    Facts must come in the same order each time (the store orders by hour and story), so that a recomputation adds the
+    scores in the same order and gives the same bits.
+    """
+    by_series: dict[tuple[int, str], list[Any]] = {}
+    by_cell: dict[tuple[int, str, str, str], list[Any]] = {}
+    named: dict[tuple[tuple[str, ...], ...], tuple[str, ...]] = {}
     for fact in facts:
-        for name in series_of(fact):
-            by_series.setdefault((fact.hour, name), []).append(fact)
-        by_cell.setdefault((fact.hour, *cell_of(fact)), []).append(fact)
+        key = (fact.topics, fact.entities, fact.publishers, fact.languages)
+        names = named.get(key)
+        if names is None:
+            names = named[key] = tuple(dict.fromkeys(series_of(fact)))
+        one = _one(fact)
+        for name in names:
+            _add(by_series, (fact.hour, name), one)
+        _add(by_cell, (fact.hour, *cell_of(fact)), one)
     return (
-        {key: sums_of(those) for key, those in by_series.items()},
-        {key: sums_of(those) for key, those in by_cell.items()},
+        {where: Sums(*sums) for where, sums in by_series.items()},
+        {where: Sums(*sums) for where, sums in by_cell.items()},
     )
+
+
+def _one(fact: Fact) -> tuple[Any, ...]:
+    """The sums of one story alone, in the order of `Sums`."""
+    negative, positive = int(fact.sentiment == "negative"), int(fact.sentiment == "positive")
+    counts = int(fact.counts)
+    return fact.articles, 1, negative, 1 - negative - positive, positive, fact.score, counts, counts * negative
+
+
+def _add(sums: dict[Any, list[Any]], key: Any, one: tuple[Any, ...]) -> None:
+    there = sums.get(key)
+    if there is None:
+        sums[key] = list(one)
+    else:
+        for at, value in enumerate(one):
+            there[at] += value

@@ -31,6 +31,10 @@ from monitor.store.search import clean, search_body, tsvector_body
 
 INSERT_CHUNK = 5000
 PAGE = 2000
+_INGEST_LOCK = 0x48574149
+_ARTICLE = tuple(articles.c.keys())
+_WORK = ("article_id", "language", "position", "attempts", "lease_until", "quarantined", "discard")
+_MENTION = ("entity_id", "article_id", "place", "confidence", "alias")
 
 
 class Known(NamedTuple):
@@ -56,6 +60,8 @@ class ArticlesPart(Database):
     def _add_articles(self, connection: Connection, batch: Sequence[NewArticle], now: datetime) -> AddCounts:
         if not batch:
             return AddCounts()
+        if not self.is_sqlite:  # one writer of articles at a time, so that an identity is looked up and inserted safely
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _INGEST_LOCK})
         first: dict[str, NewArticle] = {}
         for article in batch:
             first.setdefault(article.identity, article)
@@ -74,83 +80,59 @@ class ArticlesPart(Database):
     def _known(self, connection: Connection, identities: Sequence[str]) -> dict[str, Known]:
         c = articles.c
         found: dict[str, Known] = {}
-        for chunk in chunks(identities):
-            query = select(c.identity, c.id, c.position, c.story, c.title, c.summary, c.language)
-            for row in connection.execute(query.where(c.identity.in_(chunk))):
-                found[row[0]] = Known(*row[1:])
+        query = select(c.identity, c.id, c.position, c.story, c.title, c.summary, c.language)
+        for row in connection.execute(query.where(self.among(c.identity, identities))):
+            found[row[0]] = Known(*row[1:])
         return found
 
     def _insert(self, connection: Connection, fresh: Sequence[NewArticle]) -> None:
         if not fresh:
             return
-        first_id = self._next_ids(connection, len(fresh))
+        ids = self._next_ids(connection, len(fresh))
         published = [us(article.published) for article in fresh]
-        positions = [position_of(at, first_id + index) for index, at in enumerate(published)]
+        positions = [position_of(at, article_id) for at, article_id in zip(published, ids, strict=True)]
         story_ids, old_stories = self._story_ids(connection, fresh, positions)
-        rows: list[dict[str, Any]] = [
-            {
-                "id": first_id + index,
-                "position": positions[index],
-                "identity": article.identity,
-                "story": story_ids[article.story_id],
-                "feed_id": article.feed_id,
-                "publisher": article.publisher,
-                "family": article.family,
-                "language": article.language,
-                "title": clean(article.title),
-                "summary": clean(article.summary),
-                "url": article.url,
-                "author": clean(article.author),
-                "published": published[index],
-                "first_seen": us(article.first_seen),
-                "date_quality": article.date_quality.value,
-                "counts": article.counts,
-                "sample": article.sample,
-            }
+        feed_ids = {article.feed_id for article in fresh} - {None}
+        known_feeds: set[int] = set()
+        if feed_ids:
+            known_feeds.update(connection.execute(select(feeds.c.id).where(self.among(feeds.c.id, feed_ids))).scalars())
+        rows: list[tuple[Any, ...]] = [
+            (
+                ids[index],
+                positions[index],
+                article.identity,
+                story_ids[article.story_id],
+                article.feed_id if article.feed_id in known_feeds else None,
+                article.publisher,
+                article.family,
+                article.language,
+                clean(article.title),
+                clean(article.summary),
+                article.url,
+                clean(article.author),
+                published[index],
+                us(article.first_seen),
+                article.date_quality.value,
+                article.counts,
+                article.sample,
+            )
             for index, article in enumerate(fresh)
         ]
-        feed_ids = {row["feed_id"] for row in rows} - {None}
-        if feed_ids:
-            there = set(connection.execute(select(feeds.c.id).where(feeds.c.id.in_(feed_ids))).scalars())
-            for row in rows:
-                if row["feed_id"] not in there:
-                    row["feed_id"] = None
-        connection.execute(articles.insert(), rows)
-        connection.execute(
-            work.insert(),
-            [
-                {
-                    "article_id": row["id"],
-                    "language": row["language"],
-                    "position": row["position"],
-                    "attempts": 0,
-                    "worker": None,
-                    "lease_until": 0,
-                    "quarantined": False,
-                }
-                for row in rows
-            ],
-        )
-        self._index(connection, [(row["id"], row["position"], row["title"], row["summary"]) for row in rows])
-        self._insert_mentions(connection, ((first_id + index, article) for index, article in enumerate(fresh)))
-        self._mark(connection, {row["story"] for row in rows} & old_stories)
+        self.bulk(connection, articles, _ARTICLE, rows)
+        self.bulk(connection, work, _WORK, [(row[0], row[7], row[1], 0, 0, False, False) for row in rows])
+        self._index(connection, [(row[0], row[1], row[8], row[9]) for row in rows])
+        self._insert_mentions(connection, zip(ids, fresh, strict=True))
+        self._mark(connection, {row[3] for row in rows} & old_stories)
 
-    def _next_ids(self, connection: Connection, count: int) -> int:
-        """The first of `count` article ids in a row; ids are never used twice."""
+    def _next_ids(self, connection: Connection, count: int) -> list[int]:
+        """New article ids, rising; none is ever used twice."""
         if not self.is_sqlite:
-            query = text("SELECT min(nextval('article_id')), max(currval('article_id')) FROM generate_series(1, :n)")
-            low, high = connection.execute(query, {"n": count}).one()
-            if high - low + 1 == count:
-                return int(low)
-            # Another writer drew from the sequence in between: take a block of our own under a lock.
-            connection.execute(text("SELECT pg_advisory_xact_lock(1213678915)"))
-            high = connection.execute(text("SELECT nextval('article_id')")).scalar_one()
-            connection.execute(text("SELECT setval('article_id', :to)"), {"to": high + count})
-            return int(high) + 1
+            drawn = connection.execute(text("SELECT nextval('article_id') FROM generate_series(1, :n)"), {"n": count})
+            return sorted(int(value) for value in drawn.scalars())
         row = counters.c.name == "article_id"
-        last = connection.execute(select(counters.c.value).where(row)).scalar_one()
+        last = int(connection.execute(select(counters.c.value).where(row)).scalar_one())
         connection.execute(counters.update().where(row).values(value=last + count))
-        return int(last) + 1
+        return list(range(last + 1, last + 1 + count))
 
     def _story_ids(
         self, connection: Connection, fresh: Sequence[NewArticle], positions: Sequence[int]
@@ -185,10 +167,9 @@ class ArticlesPart(Database):
         query = select(stories.c.key, target, position).select_from(
             stories.outerjoin(kept, kept.c.id == stories.c.merged_into)
         )
-        for chunk in chunks(keys):
-            for key, story, first in connection.execute(query.where(stories.c.key.in_(chunk))):
-                ids[key] = story
-                first_positions[story] = first
+        for key, story, first in connection.execute(query.where(self.among(stories.c.key, keys))):
+            ids[key] = story
+            first_positions[story] = first
         return ids, first_positions
 
     def _lower_first_positions(self, connection: Connection, lower: dict[int, int]) -> None:
@@ -197,22 +178,21 @@ class ArticlesPart(Database):
             connection.execute(update, [{"b_id": story, "b_at": at} for story, at in sorted(lower.items())])
 
     def _insert_mentions(self, connection: Connection, batch: Iterable[tuple[int, NewArticle]]) -> None:
-        rows: dict[tuple[int, int, str], dict[str, Any]] = {}
-        for article_id, article in batch:
-            for mention in article.mentions:
-                rows[mention.entity_id, article_id, mention.where] = {
-                    "entity_id": mention.entity_id,
-                    "article_id": article_id,
-                    "place": mention.where,
-                    "confidence": mention.confidence,
-                    "alias": mention.alias,
-                }
+        rows = {
+            (mention.entity_id, article_id, mention.where): (
+                mention.entity_id,
+                article_id,
+                mention.where,
+                mention.confidence,
+                mention.alias,
+            )
+            for article_id, article in batch
+            for mention in article.mentions
+        }
         if not rows:
             return
         there = set(connection.execute(select(entities.c.id)).scalars())  # one may have been removed meanwhile
-        kept = [row for row in rows.values() if row["entity_id"] in there]
-        if kept:
-            connection.execute(mentions.insert(), kept)
+        self.bulk(connection, mentions, _MENTION, [row for row in rows.values() if row[0] in there])
 
     def _revise(self, connection: Connection, was: Known, article: NewArticle, now: datetime) -> None:
         connection.execute(
@@ -223,17 +203,11 @@ class ArticlesPart(Database):
         self._unindex(connection, [(was.id, was.position, was.title, was.summary)])
         self._index(connection, [(was.id, was.position, title, summary)])
         self._forget_predictions(connection, [was.id])
+        # A result that is on its way for the old title must not count: `discard` makes save_predictions drop it.
+        leased = select(work.c.worker).where(work.c.article_id == was.id, work.c.worker.is_not(None))
+        on_its_way = connection.execute(leased).one_or_none() is not None
         connection.execute(work.delete().where(work.c.article_id == was.id))
-        connection.execute(
-            work.insert().values(
-                article_id=was.id,
-                language=was.language,
-                position=was.position,
-                attempts=0,
-                lease_until=0,
-                quarantined=False,
-            )
-        )
+        self.bulk(connection, work, _WORK, [(was.id, was.language, was.position, 0, 0, False, on_its_way)])
         connection.execute(mentions.delete().where(mentions.c.article_id == was.id))
         self._insert_mentions(connection, [(was.id, article)])
         self._mark(connection, {was.story})
@@ -241,29 +215,27 @@ class ArticlesPart(Database):
     def _forget_predictions(self, connection: Connection, article_ids: Sequence[int], model: int | None = None) -> None:
         """Remove what models (or one model) said of these articles."""
         p, t = predictions.c, prediction_topics.c
-        for chunk in chunks(article_ids):
-            those = p.article_id.in_(chunk) if model is None else and_(p.article_id.in_(chunk), p.model_id == model)
-            rows = connection.execute(select(p.model_id, p.topics, p.position).where(those)).all()
-            if not rows:
-                continue
-            keys = [
-                {"b_model": row.model_id, "b_topic": topic, "b_position": row.position}
-                for row in rows
-                for topic in row.topics.split("|")
-            ]
-            delete = prediction_topics.delete().where(
-                t.model_id == bindparam("b_model"),
-                t.topic == bindparam("b_topic"),
-                t.position == bindparam("b_position"),
-            )
-            connection.execute(delete, keys)
-            connection.execute(predictions.delete().where(those))
+        own = self.among(p.article_id, article_ids)
+        those = own if model is None else and_(own, p.model_id == model)
+        rows = connection.execute(select(p.model_id, p.topics, p.position).where(those)).all()
+        if not rows:
+            return
+        keys = [
+            {"b_model": row.model_id, "b_topic": topic, "b_position": row.position}
+            for row in rows
+            for topic in row.topics.split("|")
+        ]
+        delete = prediction_topics.delete().where(
+            t.model_id == bindparam("b_model"),
+            t.topic == bindparam("b_topic"),
+            t.position == bindparam("b_position"),
+        )
+        connection.execute(delete, keys)
+        connection.execute(predictions.delete().where(those))
 
     def _mark(self, connection: Connection, touched: Iterable[int]) -> None:
         """Say that the facts of these stories must be recomputed."""
-        rows = [{"story": story} for story in sorted(touched)]
-        if rows:
-            connection.execute(dirty_stories.insert(), rows)
+        self.bulk(connection, dirty_stories, ("story",), [(story,) for story in sorted(touched)])
 
     def _index(self, connection: Connection, rows: Sequence[tuple[int, int, str, str]]) -> None:
         """Put (id, position, title, summary) into the full-text index; in order, which FTS5 wants."""

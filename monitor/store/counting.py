@@ -10,7 +10,6 @@ from sqlalchemy import ColumnElement, Connection, Select, delete, func, literal,
 
 from monitor.domain import CellFilter, DateQuality, Rollup, StoryFact
 from monitor.rollups import Fact, Member, count, fact_of
-from monitor.store.database import chunks
 from monitor.store.reading import ReadingPart
 from monitor.store.schema import (
     SUMS,
@@ -18,14 +17,15 @@ from monitor.store.schema import (
     cells,
     dirty_hours,
     dirty_stories,
-    dump,
     entities,
     hour_of,
+    join_names,
     load,
     mentions,
     predictions,
     rollups,
     series,
+    split_names,
     stories,
     story_facts,
     us,
@@ -38,7 +38,8 @@ HOUR_CHUNK = 100
 PAGE = 2000
 _REFRESH_LOCK = 0x48574352
 _FACT = (*Fact._fields,)
-_LISTS = ("entities", "publishers", "families", "languages")
+_TOPICS = _FACT.index("topics")
+_LISTS = tuple(_FACT.index(name) for name in ("entities", "publishers", "families", "languages"))
 
 
 class CountingPart(ReadingPart):
@@ -83,85 +84,77 @@ class CountingPart(ReadingPart):
             hours = self._drop_facts(connection, touched, None if live is None else live.id)
             if live is not None:
                 facts = self._compute(connection, touched, live.id, frozenset(load(live.languages)))
-                if facts:
-                    connection.execute(
-                        story_facts.insert(), [_fact_row(live.id, story, fact) for story, fact in facts.items()]
-                    )
+                rows = [_fact_row(live.id, story, fact) for story, fact in sorted(facts.items())]
+                self.bulk(connection, story_facts, ("model_id", "story", *_FACT), rows)
                 hours |= {(live.id, fact.hour) for fact in facts.values()}
-            if hours:
-                connection.execute(
-                    dirty_hours.insert(), [{"model_id": model, "hour": hour} for model, hour in sorted(hours)]
-                )
+            self.bulk(connection, dirty_hours, ("model_id", "hour"), sorted(hours))
             self._forget_empty(connection, touched)
-            for chunk in chunks([mark for mark, _ in marks]):
-                connection.execute(dirty_stories.delete().where(dirty_stories.c.id.in_(chunk)))
+            connection.execute(
+                dirty_stories.delete().where(self.among(dirty_stories.c.id, [mark for mark, _ in marks]))
+            )
         return len(marks) == STORY_CHUNK
 
     def _drop_facts(self, connection: Connection, touched: Sequence[int], live: int | None) -> set[tuple[int, int]]:
         """Take out the live model's facts of these stories, and every model's of stories that are gone."""
         f = story_facts.c
+        filled = select(articles.c.story).distinct().where(self.among(articles.c.story, touched))
+        there = set(connection.execute(filled).scalars())
+        gone = [story for story in touched if story not in there]
+        those: list[ColumnElement[bool]] = []
+        if live is not None and there:
+            those.append((f.model_id == live) & self.among(f.story, sorted(there)))
+        if gone:
+            those.append(self.among(f.story, gone))
         hours: set[tuple[int, int]] = set()
-        for chunk in chunks(touched):
-            there = set(
-                connection.execute(select(articles.c.story).distinct().where(articles.c.story.in_(chunk))).scalars()
-            )
-            gone = [story for story in chunk if story not in there]
-            those: list[ColumnElement[bool]] = []
-            if live is not None and there:
-                those.append((f.model_id == live) & f.story.in_(there))
-            if gone:
-                those.append(f.story.in_(gone))
-            for where in those:
-                found = connection.execute(delete(story_facts).where(where).returning(f.model_id, f.hour))
-                hours.update((model, hour) for model, hour in found)
+        for where in those:
+            found = connection.execute(delete(story_facts).where(where).returning(f.model_id, f.hour))
+            hours.update((model, hour) for model, hour in found)
         return hours
 
     def _forget_empty(self, connection: Connection, touched: Sequence[int]) -> None:
         """Stories without articles go, unless they point to the story they were merged into."""
         inside = select(articles.c.id).where(articles.c.story == stories.c.id)
-        for chunk in chunks(touched):
-            empty = stories.c.id.in_(chunk) & stories.c.merged_into.is_(None) & ~inside.exists()
-            connection.execute(stories.delete().where(empty))
+        empty = self.among(stories.c.id, touched) & stories.c.merged_into.is_(None) & ~inside.exists()
+        connection.execute(stories.delete().where(empty))
 
     def _compute(
         self, connection: Connection, ids: Sequence[int], model: int, languages: frozenset[str]
     ) -> dict[int, Fact]:
         a, p = articles.c, predictions.c
+        query = (
+            select(
+                a.story,
+                a.id,
+                a.published,
+                a.first_seen,
+                a.date_quality,
+                a.publisher,
+                a.family,
+                a.language,
+                a.counts,
+                p.p_negative,
+                p.p_neutral,
+                p.p_positive,
+                p.topics,
+            )
+            .outerjoin(predictions, (p.article_id == a.id) & (p.model_id == model))
+            .where(self.among(a.story, ids))
+            .order_by(a.published, a.id)
+        )
         members: dict[int, list[Member]] = {}
+        for row in connection.execute(query):
+            said = None if row[12] is None else tuple(row[12].split("|"))
+            members.setdefault(row[0], []).append(Member._make((*row[1:12], said)))
+        mentioned = (
+            select(a.story, entities.c.name)
+            .join(mentions, mentions.c.article_id == a.id)
+            .join(entities, entities.c.id == mentions.c.entity_id)
+            .where(self.among(a.story, ids))
+            .distinct()
+        )
         names: dict[int, set[str]] = {}
-        for chunk in chunks(ids):
-            query = (
-                select(
-                    a.story,
-                    a.id,
-                    a.published,
-                    a.first_seen,
-                    a.date_quality,
-                    a.publisher,
-                    a.family,
-                    a.language,
-                    a.counts,
-                    p.p_negative,
-                    p.p_neutral,
-                    p.p_positive,
-                    p.topics,
-                )
-                .outerjoin(predictions, (p.article_id == a.id) & (p.model_id == model))
-                .where(a.story.in_(chunk))
-                .order_by(a.published, a.id)
-            )
-            for row in connection.execute(query):
-                said = None if row.topics is None else tuple(row.topics.split("|"))
-                members.setdefault(row.story, []).append(Member(*list(row)[1:-1], said))
-            mentioned = (
-                select(a.story, entities.c.name)
-                .join(mentions, mentions.c.article_id == a.id)
-                .join(entities, entities.c.id == mentions.c.entity_id)
-                .where(a.story.in_(chunk))
-                .distinct()
-            )
-            for story, name in connection.execute(mentioned):
-                names.setdefault(story, set()).add(name)
+        for story, name in connection.execute(mentioned):
+            names.setdefault(story, set()).add(name)
         facts = ((story, fact_of(those, names.get(story, ()), languages)) for story, those in members.items())
         return {story: fact for story, fact in facts if fact is not None}
 
@@ -179,48 +172,43 @@ class CountingPart(ReadingPart):
                 by_model.setdefault(model, []).append(hour)
             for model, hours in by_model.items():
                 self._recount(connection, model, hours)
-                connection.execute(dirty_hours.delete().where(d.model_id == model, d.hour.in_(hours)))
+                connection.execute(dirty_hours.delete().where(d.model_id == model, self.among(d.hour, hours)))
         return sum(len(hours) for hours in by_model.values())
 
     def _recount(self, connection: Connection, model: int, hours: Sequence[int]) -> None:
         by_series, by_cell = count(self._facts_in(connection, model, hours))
-        connection.execute(rollups.delete().where(rollups.c.model_id == model, rollups.c.hour.in_(hours)))
-        connection.execute(cells.delete().where(cells.c.model_id == model, cells.c.hour.in_(hours)))
-        if not by_series:
-            return
+        r, c = rollups.c, cells.c
+        connection.execute(rollups.delete().where(r.model_id == model, self.among(r.hour, hours)))
+        connection.execute(cells.delete().where(c.model_id == model, self.among(c.hour, hours)))
         ids = self._series_ids(connection, {name for _, name in by_series})
-        connection.execute(
-            rollups.insert(),
-            sorted(
-                (
-                    {"model_id": model, "series_id": ids[name], "hour": hour, **sums._asdict()}
-                    for (hour, name), sums in by_series.items()
-                ),
-                key=lambda row: (row["series_id"], row["hour"]),
-            ),
+        self.bulk(
+            connection,
+            rollups,
+            ("model_id", "series_id", "hour", *SUMS),
+            sorted((model, ids[name], hour, *sums) for (hour, name), sums in by_series.items()),
         )
-        connection.execute(
-            cells.insert(),
-            [
-                {"model_id": model, "hour": hour, "publisher": publisher, "language": language, "topic": topic}
-                | sums._asdict()
-                for (hour, publisher, language, topic), sums in sorted(by_cell.items())
-            ],
+        self.bulk(
+            connection,
+            cells,
+            ("model_id", "hour", "publisher", "language", "topic", *SUMS),
+            sorted((model, *cell, *sums) for cell, sums in by_cell.items()),
         )
 
     def _facts_in(self, connection: Connection, model: int, hours: Sequence[int]) -> Iterator[Fact]:
-        query = select(*(story_facts.c[name] for name in _FACT)).where(
-            story_facts.c.model_id == model, story_facts.c.hour.in_(hours)
-        )
-        for row in connection.execute(query):
+        """Facts of these hours in a fixed order: sums of scores are then the same to the bit each time."""
+        f = story_facts.c
+        query = select(*(f[name] for name in _FACT)).where(f.model_id == model, self.among(f.hour, hours))
+        for row in connection.execute(query.order_by(f.hour, f.story)):
             yield fact_from(row)
 
     def _series_ids(self, connection: Connection, names: set[str]) -> dict[str, int]:
         ids: dict[str, int] = {}
         for final in (False, True):
-            for chunk in chunks(sorted(names - ids.keys())):
-                query = select(series.c.name, series.c.id).where(series.c.name.in_(chunk))
-                ids.update((name, key) for name, key in connection.execute(query))
+            unknown = sorted(names - ids.keys())
+            if not unknown:
+                break
+            query = select(series.c.name, series.c.id).where(self.among(series.c.name, unknown))
+            ids.update((name, key) for name, key in connection.execute(query))
             missing = sorted(names - ids.keys())
             if missing and not final:
                 insert = self.insert(series).on_conflict_do_nothing(index_elements=["name"])
@@ -231,14 +219,11 @@ class CountingPart(ReadingPart):
 
     def rollups(self, series: Sequence[str], start: datetime, end: datetime, *, step: str = "hour") -> list[Rollup]:
         """Non-empty buckets of the named series in [start, end), ordered by series and time. step: hour or day."""
-        found: list[Rollup] = []
         with self.read() as connection:
             live = self._live(connection)
             if live is None:
                 return []
-            for chunk in chunks(sorted(set(series))):
-                found += self._rollups(connection, live.id, chunk, start, end, step)
-        return found
+            return self._rollups(connection, live.id, sorted(set(series)), start, end, step)
 
     def _rollups(
         self, connection: Connection, model: int, names: Sequence[str], start: datetime, end: datetime, step: str
@@ -248,7 +233,7 @@ class CountingPart(ReadingPart):
         query = (
             select(series.c.name, bucket, *_added(rollups))
             .join(series, series.c.id == r.series_id)
-            .where(r.model_id == model, series.c.name.in_(names), *_span(r.hour, start, end))
+            .where(r.model_id == model, self.among(series.c.name, names), *_span(r.hour, start, end))
             .group_by(series.c.name, bucket)
         )
         rows = sorted(connection.execute(query).all(), key=lambda row: (row[0], row[1]))
@@ -348,15 +333,15 @@ class CountingPart(ReadingPart):
         if kind == "entity":
             entity, slash, topic = rest.rpartition("/topic:")
             if not slash:
-                return [self._holds(f.entities, dump(rest))]
+                return [self._holds(f.entities, join_names([rest]))]
             return [
-                self._holds(f.entities, dump(entity)),
+                self._holds(f.entities, join_names([entity])),
                 self._holds(literal("|") + f.topics + literal("|"), f"|{topic}|"),
             ]
         if kind == "publisher":
-            return [self._holds(f.publishers, dump(rest))]
+            return [self._holds(f.publishers, join_names([rest]))]
         if kind == "language":
-            return [self._holds(f.languages, dump(rest))]
+            return [self._holds(f.languages, join_names([rest]))]
         return [literal(False)]
 
     def _holds(self, column: Any, part: str) -> ColumnElement[bool]:
@@ -371,11 +356,14 @@ class CountingPart(ReadingPart):
             live = self._live(connection)
         if live is None:
             return
-        for first in range(hour_of(us(start)), hour_of(us(end)) + 1, 24):
-            chosen = _facts(live.id, start, end).where(f.hour >= first, f.hour < first + 24)
+        first, last, span = hour_of(us(start)), hour_of(us(end)), 24
+        while first <= last:
+            chosen = _facts(live.id, start, end).where(f.hour >= first, f.hour < first + span)
             with self.read() as connection:
                 rows = connection.execute(chosen.order_by(f.hour, f.published, f.story)).all()
             yield from (_story_fact(row) for row in rows)
+            first += span
+            span = span * 2 if len(rows) < PAGE else max(1, span // 2) if len(rows) > 4 * PAGE else span
 
 
 def _bucket(hour: Any, step: str) -> Any:
@@ -424,10 +412,10 @@ def _story_fact(row: Any) -> StoryFact:
         confidence=row.confidence,
         main_topic=row.main_topic,
         topics=tuple(row.topics.split("|")),
-        entities=tuple(load(row.entities)),
-        publishers=tuple(load(row.publishers)),
-        families=tuple(load(row.families)),
-        languages=tuple(load(row.languages)),
+        entities=split_names(row.entities),
+        publishers=split_names(row.publishers),
+        families=split_names(row.families),
+        languages=split_names(row.languages),
         articles=row.articles,
         counts=row.counts,
         date_quality=DateQuality(row.date_quality),
@@ -436,17 +424,18 @@ def _story_fact(row: Any) -> StoryFact:
     )
 
 
-def _fact_row(model: int, story: int, fact: Fact) -> dict[str, Any]:
-    row = fact._asdict() | {"model_id": model, "story": story, "topics": "|".join(fact.topics)}
-    for name in _LISTS:
-        row[name] = dump(getattr(fact, name))
-    return row
+def _fact_row(model: int, story: int, fact: Fact) -> tuple[Any, ...]:
+    values: list[Any] = list(fact)
+    values[_TOPICS] = "|".join(fact.topics)
+    for at in _LISTS:
+        values[at] = join_names(values[at])
+    return (model, story, *values)
 
 
 def fact_from(row: Any, skip: int = 0) -> Fact:
     """A `Fact` from a row that has its columns, in its order, after `skip` others."""
-    values = dict(zip(Fact._fields, row[skip:], strict=True))
-    values["topics"] = tuple(values["topics"].split("|"))
-    for name in _LISTS:
-        values[name] = tuple(load(values[name]))
-    return Fact(**values)
+    values = list(row[skip:])
+    values[_TOPICS] = tuple(values[_TOPICS].split("|"))
+    for at in _LISTS:
+        values[at] = split_names(values[at])
+    return Fact(*values)

@@ -7,15 +7,29 @@ lock moves the WAL into the file (SQLite 3.7.0 to 3.51.2 can lose a reset when s
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    Text,
+    any_,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -109,6 +123,7 @@ class Database:
         self.path = sqlite_path(url)
         self._busy_timeout_s = busy_timeout_s
         self._wal_hard = wal_hard
+        self._bulk_statements: dict[tuple[str, ...], str] = {}
         self._checkpointing = threading.Lock()
         self._checkpoint_lock: int | None = None
         if role == "worker":
@@ -140,6 +155,28 @@ class Database:
     def insert(self, table: Table) -> Any:
         """INSERT of this dialect, with on_conflict_do_nothing and on_conflict_do_update."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
+    def bulk(self, connection: Connection, table: Table, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert many rows, values in the order of `names`, without SQLAlchemy's work for each row."""
+        if not rows:
+            return
+        key = (table.name, *names)
+        statement = self._bulk_statements.get(key)
+        if statement is None:
+            quoted = ", ".join(self.engine.dialect.identifier_preparer.quote(name) for name in names)
+            marks = ", ".join(["?" if self.is_sqlite else "%s"] * len(names))
+            statement = f"INSERT INTO {table.name} ({quoted}) VALUES ({marks})"
+            self._bulk_statements[key] = statement
+        connection.exec_driver_sql(statement, [tuple(row) for row in rows])
+
+    def among(self, column: Any, values: Iterable[Any]) -> ColumnElement[bool]:
+        """`column IN values` with one parameter however many there are, so that the statement is compiled once."""
+        wanted = list(values)
+        if not self.is_sqlite:
+            array = bindparam(None, wanted, type_=postgresql.ARRAY(column.type), unique=True)
+            return cast(ColumnElement[bool], column == any_(array))
+        each = func.json_each(bindparam(None, json.dumps(wanted), type_=Text, unique=True)).table_valued("value")
+        return cast(ColumnElement[bool], column.in_(select(each.c.value)))
 
     def data_version(self) -> int:
         """SQLite: a counter in each write. PostgreSQL: the number of finished transactions that wrote anything,

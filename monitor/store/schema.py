@@ -8,6 +8,7 @@ uses it as its row number, so that "newest first" and a span of time need no sor
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -92,6 +93,19 @@ def _plain(value: Any) -> Any:
 
 def load(value: str | None) -> Any:
     return None if value is None else json.loads(value)
+
+
+SEPARATOR = "\x1f"
+
+
+def join_names(names: Iterable[str]) -> str:
+    """Names as one text that begins and ends each of them with a separator: cheap to read, and easy to look into."""
+    body = SEPARATOR.join(names)
+    return f"{SEPARATOR}{body}{SEPARATOR}" if body else ""
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    return tuple(text[1:-1].split(SEPARATOR)) if text else ()
 
 
 feeds = Table(
@@ -248,6 +262,7 @@ work = Table(
     Column("worker", Text),
     Column("lease_until", BigInteger, nullable=False),
     Column("quarantined", Boolean, nullable=False),
+    Column("discard", Boolean, nullable=False),  # revised while leased: the result of that lease is for the old title
     Index("work_next", "quarantined", "language", "position"),
     Index(
         "work_worker", "worker", sqlite_where=text("worker IS NOT NULL"), postgresql_where=text("worker IS NOT NULL")
@@ -299,7 +314,7 @@ story_facts = Table(
     Column("languages", Text, nullable=False),
     Column("articles", Integer, nullable=False),
     Column("counts", Boolean, nullable=False),
-    Index("story_facts_hour", "model_id", "hour"),
+    Index("story_facts_hour", "model_id", "hour", "story"),
     Index("story_facts_story", "story"),
 )
 

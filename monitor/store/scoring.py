@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, literal, null, select
+from sqlalchemy import Connection, func, literal, select
 
 from models.backend import Prediction
 from monitor.domain import Article
 from monitor.store.articles import article_columns, article_of
 from monitor.store.audit import AuditPart
-from monitor.store.database import chunks
 from monitor.store.reading import ReadingPart, pack
 from monitor.store.schema import (
     articles,
@@ -31,6 +30,8 @@ from monitor.store.schema import (
 )
 
 MAX_ATTEMPTS = 3
+_PREDICTION = tuple(predictions.c.keys())
+_TOPIC = tuple(prediction_topics.c.keys())
 _FREE: dict[str, Any] = {"worker": None, "lease_until": 0}
 
 
@@ -67,11 +68,11 @@ class ScoringPart(AuditPart, ReadingPart):
         scored = select(predictions.c.article_id).where(
             predictions.c.article_id == articles.c.id, predictions.c.model_id == model
         )
-        none, zero, no = null(), literal(0), literal(False)
-        missing = select(articles.c.id, articles.c.language, articles.c.position, zero, none, zero, no).where(
+        zero, no = literal(0), literal(False)
+        missing = select(articles.c.id, articles.c.language, articles.c.position, zero, zero, no, no).where(
             ~scored.exists()
         )
-        names = ["article_id", "language", "position", "attempts", "worker", "lease_until", "quarantined"]
+        names = ["article_id", "language", "position", "attempts", "lease_until", "quarantined", "discard"]
         connection.execute(work.insert().from_select(names, missing))
         facts = select(story_facts.c.story).where(story_facts.c.model_id == model)
         connection.execute(dirty_stories.insert().from_select(["story"], facts))
@@ -110,16 +111,13 @@ class ScoringPart(AuditPart, ReadingPart):
             attempts = rows[0].attempts
             size = (limit, max(1, limit // 8), 1)[attempts]
             ids = [row.article_id for row in rows if row.attempts == attempts][:size]
-            claimed: list[Any] = []
-            for chunk in chunks(ids):
-                connection.execute(
-                    work.update()
-                    .where(work.c.article_id.in_(chunk))
-                    .values(worker=worker, lease_until=us(now + lease), attempts=work.c.attempts + 1)
-                )
-                claimed += connection.execute(article_columns().where(articles.c.id.in_(chunk))).all()
-            claimed.sort(key=lambda row: -row.position)
-            return [article_of(row) for row in claimed]
+            connection.execute(
+                work.update()
+                .where(self.among(work.c.article_id, ids))
+                .values(worker=worker, lease_until=us(now + lease), attempts=work.c.attempts + 1, discard=False)
+            )
+            claimed = connection.execute(article_columns().where(self.among(articles.c.id, ids))).all()
+            return [article_of(row) for row in sorted(claimed, key=lambda row: -row.position)]
 
     def _free(self, connection: Connection, languages: Sequence[str], limit: int, now: int) -> list[Any]:
         """The newest free rows of the queue: one walk down the index for each language."""
@@ -145,18 +143,27 @@ class ScoringPart(AuditPart, ReadingPart):
             live = self._live(connection)
             is_live = live is not None and live.version == version
             model = live.id if is_live else self._model_id(connection, version)
-            good = [(key, value) for key, value in predictions if value is not None and _finite(value)]
-            bad = sorted({key for key, _ in predictions} - {key for key, _ in good})
-            self._write_predictions(connection, model, dict(good))
-            for chunk in chunks(sorted(key for key, _ in good)):
-                rows = work.c.article_id.in_(chunk)
-                if is_live:
-                    connection.execute(work.delete().where(rows))
-                else:
-                    connection.execute(work.update().where(rows).values(attempts=0, **_FREE))
-            for chunk in chunks(bad):
-                rows = work.c.article_id.in_(chunk)
-                connection.execute(work.update().where(rows).values(quarantined=is_live, **_FREE))
+            late = self._discarded(connection, [key for key, _ in predictions]) if is_live else set()
+            said = {key: value for key, value in predictions if key not in late}
+            good = {key: value for key, value in said.items() if value is not None and _finite(value)}
+            bad = sorted(said.keys() - good.keys())
+            self._write_predictions(connection, model, good)
+            done = self.among(work.c.article_id, sorted(good))
+            if is_live:
+                connection.execute(work.delete().where(done))
+            else:
+                connection.execute(work.update().where(done).values(attempts=0, **_FREE))
+            if bad:
+                given_up = work.update().where(self.among(work.c.article_id, bad))
+                connection.execute(given_up.values(quarantined=is_live, **_FREE))
+
+    def _discarded(self, connection: Connection, ids: Sequence[int]) -> set[int]:
+        """Articles that were revised while they were leased: what was said is about the old title. They are free."""
+        where = self.among(work.c.article_id, ids) & work.c.discard
+        freed = connection.execute(
+            work.update().where(where).values(discard=False, **_FREE).returning(work.c.article_id)
+        )
+        return set(freed.scalars())
 
     def _model_id(self, connection: Connection, version: str) -> int:
         insert = self.insert(models).on_conflict_do_nothing(index_elements=["version"])
@@ -167,38 +174,33 @@ class ScoringPart(AuditPart, ReadingPart):
         if not good:
             return
         c = articles.c
-        there: dict[int, tuple[int, int]] = {}
-        for chunk in chunks(sorted(good)):
-            for key, position, story in connection.execute(select(c.id, c.position, c.story).where(c.id.in_(chunk))):
-                there[key] = (position, story)
-        rows, topics = [], []
-        for key, (position, _) in sorted(there.items()):
+        query = select(c.id, c.position, c.story).where(self.among(c.id, sorted(good))).order_by(c.id)
+        there = connection.execute(query).all()
+        rows: list[tuple[Any, ...]] = []
+        topics: list[tuple[Any, ...]] = []
+        for key, position, _ in there:
             said = good[key]
             rows.append(
-                {
-                    "article_id": key,
-                    "model_id": model,
-                    "position": position,
-                    "sentiment": said.sentiment,
-                    "p_negative": said.p_negative,
-                    "p_neutral": said.p_neutral,
-                    "p_positive": said.p_positive,
-                    "topics": "|".join(said.topics),
-                    "topic_scores": pack(said.topic_scores),
-                    "confidence": said.confidence,
-                    "unsure": said.unsure,
-                    "truncated": said.truncated,
-                }
+                (
+                    key,
+                    model,
+                    position,
+                    said.sentiment,
+                    said.p_negative,
+                    said.p_neutral,
+                    said.p_positive,
+                    "|".join(said.topics),
+                    pack(said.topic_scores),
+                    said.confidence,
+                    said.unsure,
+                    said.truncated,
+                )
             )
-            topics += [
-                {"model_id": model, "topic": topic, "position": position, "article_id": key} for topic in said.topics
-            ]
-        if not rows:
-            return
-        self._forget_predictions(connection, sorted(there), model)
-        connection.execute(predictions.insert(), rows)
-        connection.execute(self.insert(prediction_topics).on_conflict_do_nothing(), topics)
-        self._mark(connection, {story for _, story in there.values()})
+            topics += [(model, topic, position, key) for topic in dict.fromkeys(said.topics)]
+        self._forget_predictions(connection, [key for key, _, _ in there], model)
+        self.bulk(connection, predictions, _PREDICTION, rows)
+        self.bulk(connection, prediction_topics, _TOPIC, sorted(topics))
+        self._mark(connection, {story for _, _, story in there})
 
     def release(self, worker: str) -> None:
         """Give back the leases of a worker that stops in order; they do not count as attempts."""
