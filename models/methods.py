@@ -1,26 +1,17 @@
 """What of the network is trained: everything, the upper layers, or a small part added to a frozen encoder.
 
-peft serves LoRA, AdaLoRA and prefix tuning. It has no bottleneck adapters (Houlsby et al., 2019), so those are
-written here.
+peft serves LoRA and AdaLoRA. Its prefix tuning hands prefixes over as past keys and values, which encoders such as
+BERT do not take in transformers 5; the nearest kin stands in its place: trained virtual tokens before the text (prompt
+tuning), part of `HeadwindModel`. It has no bottleneck adapters (Houlsby et al., 2019) either: those are written here.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from torch import Tensor, nn
 
 from models.errors import ModelError
-
-_HEADS: Final = (
-    "attend",
-    "sentiment_dense",
-    "topic_dense",
-    "sentiment_head",
-    "topic_head",
-    "primary_head",
-    "auxiliary",
-)
 
 
 class Adapter(nn.Module):
@@ -75,29 +66,75 @@ def insert_adapters(model: Any, size: int) -> None:
         module.dense = AdaptedDense(module.dense, size)
 
 
-def apply(model: Any, method: str, rank: int = 16, frozen_layers: int = 4) -> Any:
-    """Freeze and extend `model` for the method. Heads are always trained. Returns the model to train."""
+def apply(model: Any, method: str, rank: int = 16, frozen_layers: int = 4, steps: int = 1000) -> Any:
+    """Freeze and extend `model` in place for the method and return it. Heads are always trained.
+
+    rank: of LoRA and AdaLoRA (prompts and adapters were sized when the model was built). steps: optimizer steps of
+    the run, which AdaLoRA spreads its budget over. Raises ModelError for an encoder that the method does not fit.
+    """
     if method == "full":
         return model
     if method == "frozen":
+        layers = [int(name.split("layer.")[1].split(".")[0]) for name in _layer_names(model)]
+        if not layers or frozen_layers > max(layers):
+            raise ModelError(f"--frozen-layers {frozen_layers}: the encoder has {max(layers, default=-1) + 1} layers")
         for name, parameter in model.encoder.named_parameters():
-            layer = int(name.split(".layer.")[1].split(".")[0]) if ".layer." in name else -1
-            if "layer." in name and layer < 0:
-                layer = int(name.split("layer.")[1].split(".")[0])
+            layer = int(name.split("layer.")[1].split(".")[0]) if "layer." in name else -1
             parameter.requires_grad_(layer >= frozen_layers)
         return model
-    if method == "adapter":
+    if method in ("adapter", "prefix"):
         for name, parameter in model.encoder.named_parameters():
-            parameter.requires_grad_(".adapter." in name or "LayerNorm" in name)
+            parameter.requires_grad_(method == "adapter" and (".adapter." in name or "LayerNorm" in name))
         return model
-    raise ModelError(f"method {method!r} is not available")
+    if method in ("lora", "adalora"):
+        return _low_rank(model, method, rank, steps)
+    raise ModelError(f"method {method!r} is unknown")
 
 
-def unwrap(model: Any) -> Any:
-    """The HeadwindModel inside whatever `apply` returned."""
+def _layer_names(model: Any) -> list[str]:
+    return [name for name, _ in model.encoder.named_parameters() if "layer." in name]
+
+
+def _low_rank(model: Any, method: str, rank: int, steps: int) -> Any:
+    """Wrap the encoder's linear layers by peft; the heads outside stay as they are."""
+    from peft import AdaLoraConfig, LoraConfig, get_peft_model
+
+    targets = sorted(
+        {name.rsplit(".", 1)[-1] for name, module in model.encoder.named_modules() if isinstance(module, nn.Linear)}
+    )
+    common: dict[str, Any] = {"lora_alpha": 2 * rank, "lora_dropout": 0.05, "target_modules": targets}
+    if method == "lora":
+        config = LoraConfig(r=rank, **common)
+    else:
+        # The ranks start half as large again and are cut to the asked ones between a tenth and two thirds of the run.
+        config = AdaLoraConfig(
+            init_r=rank + rank // 2,
+            target_r=rank,
+            tinit=max(1, steps // 10),
+            tfinal=max(1, steps // 3),
+            deltaT=max(1, steps // 100),
+            total_step=max(4, steps),
+            **common,
+        )
+    model.encoder = get_peft_model(model.encoder, config)
     return model
 
 
+def callbacks(model: Any, method: str) -> list[Any]:
+    """Trainer callbacks that the method needs: AdaLoRA moves its rank budget after each step."""
+    if method != "adalora":
+        return []
+    from transformers import TrainerCallback
+
+    class Allocate(TrainerCallback):
+        def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            model.encoder.base_model.update_and_allocate(state.global_step)
+
+    return [Allocate()]
+
+
 def merged(model: Any) -> Any:
-    """A plain HeadwindModel with what was learned folded in where that is exact."""
+    """A plain HeadwindModel: low-rank updates are added into the weights, which is exact. In place."""
+    if hasattr(model.encoder, "merge_and_unload"):
+        model.encoder = model.encoder.merge_and_unload()
     return model

@@ -34,6 +34,8 @@ class HeadwindConfig(PreTrainedConfig):
     encoder: the encoder's own configuration as a dictionary with `model_type`.
     auxiliary_sentiment, auxiliary_topic: head name -> its labels, in logit order.
     pooling: "mean" or "mean+attention".
+    adapter_size: width of the bottleneck adapters in each layer, 0 for none.
+    prompt_size: number of trained virtual tokens before the text, 0 for none.
     """
 
     model_type = "headwind"
@@ -46,6 +48,7 @@ class HeadwindConfig(PreTrainedConfig):
         dropout: float = 0.1,
         pooling: str = "mean+attention",
         adapter_size: int = 0,
+        prompt_size: int = 0,
         **kwargs: Any,
     ) -> None:
         self.encoder = encoder or {}
@@ -54,6 +57,7 @@ class HeadwindConfig(PreTrainedConfig):
         self.dropout = dropout
         self.pooling = pooling
         self.adapter_size = adapter_size
+        self.prompt_size = prompt_size
         super().__init__(**kwargs)
 
 
@@ -100,6 +104,7 @@ class HeadwindModel(PreTrainedModel):
         width = int(encoder_config.hidden_size)
         self.attend = nn.Linear(width, 2) if config.pooling == "mean+attention" else None
         pooled = width * (2 if self.attend is not None else 1)
+        self.prompt = nn.Parameter(torch.zeros(config.prompt_size, width)) if config.prompt_size else None
         self.dropout = nn.Dropout(config.dropout)
         self.sentiment_dense = nn.Linear(pooled, width)
         self.topic_dense = nn.Linear(pooled, width)
@@ -134,6 +139,7 @@ class HeadwindModel(PreTrainedModel):
         dropout: float = 0.1,
         pooling: str = "mean+attention",
         adapter_size: int = 0,
+        prompt_size: int = 0,
         encoder_dropout: float | None = None,
     ) -> HeadwindModel:
         """New heads on the pretrained encoder `base` (name or folder). Raises ModelError when it cannot be had."""
@@ -158,6 +164,7 @@ class HeadwindModel(PreTrainedModel):
                 auxiliary_topic=auxiliary_topic,
                 dropout=dropout,
                 pooling=pooling,
+                prompt_size=prompt_size,
             )
         )
         model.encoder.load_state_dict(encoder.state_dict())
@@ -166,6 +173,10 @@ class HeadwindModel(PreTrainedModel):
 
             insert_adapters(model, adapter_size)
             model.config.adapter_size = adapter_size
+        if model.prompt is not None:
+            # Virtual tokens start as copies of words: from zeros they take much longer to matter.
+            words = model.encoder.get_input_embeddings().weight
+            model.prompt.data.copy_(words[-prompt_size:])
         return model
 
     @property
@@ -175,9 +186,11 @@ class HeadwindModel(PreTrainedModel):
 
     def pooled(self, input_ids: Tensor, attention_mask: Tensor, **kwargs: Any) -> tuple[Tensor, Tensor]:
         """Features of the two head families, each [B, H], from token ids and mask, both [B, T]."""
-        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **kwargs).last_hidden_state
-        # Prefix tuning lengthens the mask inside the encoder only; the states keep the tokens' length.
-        mask = attention_mask[:, -states.shape[1] :].unsqueeze(-1).to(states.dtype)
+        if self.prompt is None:
+            states = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **kwargs).last_hidden_state
+        else:
+            states = self._prompted(input_ids, attention_mask)
+        mask = attention_mask.unsqueeze(-1).to(states.dtype)
         mean = (states * mask).sum(1) / mask.sum(1).clamp(min=1.0)
         if self.attend is None:
             sentiment, topic = mean, mean
@@ -191,6 +204,16 @@ class HeadwindModel(PreTrainedModel):
             self.dropout(functional.gelu(self.sentiment_dense(self.dropout(sentiment)))),
             self.dropout(functional.gelu(self.topic_dense(self.dropout(topic)))),
         )
+
+    def _prompted(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """States [B, T, H] of the text's tokens after virtual tokens were put before them."""
+        assert self.prompt is not None
+        words = self.encoder.get_input_embeddings()(input_ids)
+        prompt = self.prompt.to(words.dtype).expand(words.shape[0], -1, -1)
+        mask = torch.cat([attention_mask.new_ones(prompt.shape[:2]), attention_mask], dim=1)
+        states = self.encoder(inputs_embeds=torch.cat([prompt, words], dim=1), attention_mask=mask).last_hidden_state
+        text_states: Tensor = states[:, prompt.shape[1] :]
+        return text_states
 
     def auxiliary_logits(self, name: str, features: tuple[Tensor, Tensor]) -> Tensor:
         """Logits [B, labels] of one auxiliary head from what `pooled` returned. Raises ModelError if unknown."""

@@ -99,9 +99,7 @@ SOURCES: Final[Mapping[str, Source]] = {
     source.name: source
     for source in (
         PRODUCT,
-        Source(
-            "financial_phrasebank", "CC BY-NC-SA 3.0", "sentiment", "financial_phrasebank", _THREE, share=1.0
-        ),
+        Source("financial_phrasebank", "CC BY-NC-SA 3.0", "sentiment", "financial_phrasebank", _THREE, share=1.0),
         Source("sentfin", "MIT", "sentiment", "sentfin", _THREE_UNMIXED, share=0.4, commercial=True),
         Source("fiqa_2018_task1", "unknown", "sentiment", "fiqa_2018_task1", _THREE),
         # The same annotators and the same score in [-1, 1]: one head for both challenges.

@@ -130,7 +130,6 @@ def run(args: argparse.Namespace) -> int:
 
 def build_model(args: argparse.Namespace, corpus: Corpus) -> Any:
     """The network for this run: from a base or one of our checkpoints, with the heads the data needs."""
-    from models import methods
     from models.network import HeadwindModel
     from models.sources import SOURCES
 
@@ -139,7 +138,6 @@ def build_model(args: argparse.Namespace, corpus: Corpus) -> Any:
     for name in sorted(used):
         source = SOURCES[name]
         heads[source.kind][source.head] = list(source.head_labels)
-    adapter_size = args.rank if args.method == "adapter" else 0
     config_file = Path(args.base) / "config.json"
     if config_file.is_file() and json.loads(config_file.read_text(encoding="utf-8")).get("model_type") == "headwind":
         model = HeadwindModel.from_pretrained(args.base)
@@ -150,13 +148,14 @@ def build_model(args: argparse.Namespace, corpus: Corpus) -> Any:
             heads["topic"],
             args.dropout,
             args.pooling,
-            adapter_size,
+            args.rank if args.method == "adapter" else 0,
+            args.rank if args.method == "prefix" else 0,
             args.encoder_dropout,
         )
     if not args.train_embeddings and not args.fgm:
         # Half of MiniLM's weights, and words unseen in training keep the place that pretraining gave them.
         model.encoder.get_input_embeddings().weight.requires_grad_(False)
-    return methods.apply(model, args.method, rank=args.rank, frozen_layers=args.frozen_layers)
+    return model
 
 
 def class_weights(examples: list[Example]) -> tuple[float, ...]:
@@ -189,8 +188,7 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
         from models.pretrain import masked_language_rounds
 
         masked_language_rounds(model, tokenizer, [example.joined for example in training], args)
-    inner = methods.unwrap(model)
-    inner.loss_weights = LossWeights(
+    model.loss_weights = LossWeights(
         label_smoothing=args.label_smoothing,
         sentiment_classes=class_weights(training) if args.class_weights else None,
     )
@@ -200,12 +198,14 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
         training,
         order_by_length(rounds, lengths, args.batch_size, args.seed),
         tokenizer,
-        {name: number for number, name in enumerate(inner.auxiliary_names)},
+        {name: number for number, name in enumerate(model.auxiliary_names)},
         args.max_length,
         args.drop_summary,
         Augmenter(args.augment) if args.augment else None,
         args.seed,
     )
+    steps = len(rows) // (args.batch_size * args.accumulate)
+    model = methods.apply(model, args.method, args.rank, args.frozen_layers, steps)
     best = args.early_stopping is not None
     settings = TrainingArguments(
         output_dir=str(output),
@@ -245,13 +245,17 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
         layer_decay=args.layer_decay,
         teachers=[HeadwindModel.from_pretrained(folder) for folder in args.distil_from],
         fgm=args.fgm,
-        callbacks=[EarlyStoppingCallback(args.early_stopping)] if best else None,
+        callbacks=[
+            *([EarlyStoppingCallback(args.early_stopping)] if best else []),
+            *methods.callbacks(model, args.method),
+        ],
     )
     last = get_last_checkpoint(str(output)) if args.resume else None
     if args.resume and last is None:
         raise ModelError(f"--resume: {output} holds no checkpoint")
     outcome = trainer.train(resume_from_checkpoint=last)
     final = output / "final"
+    trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     save_network(methods.merged(model), tokenizer, final)
     description = {
         "arguments": {key: _plain(value) for key, value in vars(args).items() if key not in ("run", "command")},
@@ -259,7 +263,7 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
         "metrics": {key: float(value) for key, value in outcome.metrics.items()},
         "history": trainer.state.log_history,
         "seconds": trainer.budget.elapsed,
-        "trainable_parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "trainable_parameters": trainable,
     }
     (final / "run.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
     return final
