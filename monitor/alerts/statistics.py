@@ -345,7 +345,9 @@ def _window_sum(values: Floats, window: int) -> Floats:
 def _judged(history: History) -> NDArray[np.bool_]:
     """[hours] days without time of day are judged when they are over."""
     hour = np.arange(history.hours)
-    return np.asarray(~history.day_like[hour // 24] | ((hour % 24 == 23) & (history.last_fraction >= 1.0)))
+    over = hour % 24 == 23
+    over[-1] &= history.last_fraction >= 1.0
+    return np.asarray(~history.day_like[hour // 24] | over)
 
 
 def _whole_days(history: History, window: int) -> NDArray[np.bool_]:
