@@ -125,7 +125,8 @@ def test_what_cannot_be_compared_is_refused(p: list[int], q: list[int]) -> None:
 def test_bins_hold_equal_shares_and_every_value_has_one() -> None:
     values = [k / 1000 for k in range(1000)]
     edges = equal_bins(values)
-    assert binned(values, edges) == (100,) * 10
+    assert len(edges) == 9
+    assert all(99 <= count <= 101 for count in binned(values, edges))
     assert sum(binned([-5.0, 0.5, 9.0], edges)) == 3
 
 
