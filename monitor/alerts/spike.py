@@ -85,7 +85,8 @@ class SpikeJudge:
         for row in np.flatnonzero(firing.any(axis=1)):
             series = self.scan.names[int(row)]
             covered = [alert for alert in known if alert.series == series and alert.rule == self.rule.name]
-            for judged in begin + np.flatnonzero(firing[row])[::-1]:
+            hours = np.flatnonzero(firing[row])
+            for judged in begin + hours[np.argsort(self.scan.q[row, begin + hours], kind="stable")]:
                 observation = self._late_at(series, int(row), int(judged), now, covered)
                 if observation is not None:
                     found.append(observation)
