@@ -42,6 +42,7 @@ from monitor.domain import (
     Transition,
     TransitionKind,
 )
+from monitor.drift import measure_drift
 from monitor.entities.watchlist import read_watchlist, write_watchlist
 from monitor.errors import AlertError, DeliveryError, FeedError, LeaderError, SettingsError
 from monitor.feeds.defaults import default_feeds
@@ -155,7 +156,7 @@ class App:
             if self._classifier is not None and version in (self._classifier.version, refused):
                 return self._classifier
             try:
-                self._classifier = self.open_classifier(self.settings.model or version)
+                self._classifier = self.open_classifier(version)
                 self._refused = None
             except CheckpointError as error:
                 if self._classifier is None:
@@ -167,11 +168,18 @@ class App:
     def open_classifier(self, version: str | None) -> Classifier:
         """A version by name or folder, on this deployment's backend and device. Raises `CheckpointError`."""
         return registry.open_classifier(
-            version,
+            self._place_of(version),
             backend=self.settings.backend,
             device=self.settings.device,
             threads=self.settings.threads or None,
         )
+
+    def _place_of(self, version: str | None) -> str | None:
+        """HEADWIND_MODEL may name a folder outside the checkpoints: that version is opened there, any other by name."""
+        pinned = self.settings.model
+        if pinned and version and registry.read_manifest(registry.resolve(pinned)).version == version:
+            return pinned
+        return version or pinned or None
 
     def model_versions(self) -> list[tuple[str, str, str, str]]:
         """(version, live or empty, languages, created) of every checkpoint at hand."""
@@ -504,8 +512,9 @@ class App:
         self.store.checkpoint()
 
     def daily(self, now: datetime) -> None:
-        """Once a day: the digest into the outbox, retention."""
+        """Once a day: the digest into the outbox, the drift of the model's inputs and outputs, retention."""
         plan_digest(self.store, now, links_base=self.settings.links_base)
+        measure_drift(self.store, now)
         if self.settings.retention_days:
             removed = self.store.apply_retention(now - timedelta(days=self.settings.retention_days))
             log.info("retention", removed=removed)

@@ -41,15 +41,20 @@ def score_queue(
     *,
     limit: int | None = None,
     stopped: Callable[[], bool] = lambda: False,
-    progress: Callable[[int], None] = lambda n: None,
+    progress: Callable[[int], object] = lambda n: None,
 ) -> ScoreReport:
     """Score what waits for the live model, newest first, at most `limit` articles, and refresh the counts.
 
-    The batch in hand is always finished and saved; `stopped` is asked between batches.
+    The batch in hand is always finished and saved; `stopped` is asked between batches. Ends when another version goes
+    live: the queue is then that version's, and what this one says would never shorten it.
     """
     total = ScoreReport()
     done = 0
     while not stopped() and (limit is None or done < limit):
+        live = store.live_model()
+        if live is not None and live[0] != classifier.version:
+            log.warning("the queue is another version's", live=live[0], loaded=classifier.version)
+            break
         size = BATCH if limit is None else min(BATCH, limit - done)
         articles = store.claim_unscored(worker, size, clock(), LEASE)
         if not articles:
