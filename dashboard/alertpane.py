@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -15,9 +16,13 @@ from dashboard.i18n import Words
 from dashboard.queries import Reads
 from dashboard.safe import safe_link
 from dashboard.times import DAY, HOUR, Span
+from monitor import desk
 from monitor.domain import Alert, AlertState, Evidence
 
 SNOOZES: Final = {"1h": timedelta(hours=1), "4h": timedelta(hours=4), "1d": timedelta(days=1), "7d": timedelta(days=7)}
+
+
+REASONS: Final = tuple(reason for reason in desk.REASONS if reason)
 
 
 def alert_pane(alert: Alert, reads: Reads) -> None:
@@ -81,37 +86,46 @@ def _steps(alert: Alert, words: Words) -> None:
     live = alert.state is not AlertState.RESOLVED
     with st.container(horizontal=True, gap="small"):
         if live and alert.state is not AlertState.ACKNOWLEDGED:
-            _button(alert, words, "acknowledge", "primary", state=AlertState.ACKNOWLEDGED)
+            _button(alert, words, "acknowledge", "primary", actions.acknowledge)
         if live:
-            _button(alert, words, "resolve", "secondary", state=AlertState.RESOLVED)
+            _button(alert, words, "resolve", "secondary", actions.resolve)
             with st.popover(words("alerts.snooze")):
                 for name, span in SNOOZES.items():
                     if st.button(words(f"snooze.{name}"), key=f"snooze.{alert.id}.{name}", width="stretch"):
-                        _do(alert, "snooze", words, snooze=span)
+                        actions.snooze(alert.id, span)
+                        _done(words, "snooze")
         else:
-            _button(alert, words, "reopen", "secondary", state=AlertState.OPEN)
+            _button(alert, words, "reopen", "secondary", actions.reopen)
         with st.popover(words("alerts.assign")), st.form(f"assign.{alert.id}", border=False):
             name = st.text_input(words("alerts.assignee"), value=alert.assignee or context.actor(), max_chars=100)
             if st.form_submit_button(words("alerts.assign")):
-                _do(alert, "assign", words, assignee=name.strip())
+                actions.assign(alert.id, name)
+                _done(words, "assign")
         with st.popover(words("alerts.comment")), st.form(f"comment.{alert.id}", border=False, clear_on_submit=True):
             note = st.text_area(words("alerts.comment_label"), max_chars=2000)
             if st.form_submit_button(words("alerts.comment_save")) and note.strip():
-                _do(alert, "comment", words, note=note)
+                actions.comment(alert.id, note)
+                _done(words, "comment")
         with st.popover(words("alerts.judge")):
             if st.button(words("alerts.was_right"), key=f"judge.right.{alert.id}", width="stretch"):
-                _do(alert, "verdict", words, verdict="right")
-            if st.button(words("alerts.was_false"), key=f"judge.false.{alert.id}", width="stretch"):
-                _do(alert, "verdict", words, verdict="false_alarm")
+                actions.judge_alert(alert.id, True)
+                _done(words, "verdict")
+            with st.form(f"judge.false.{alert.id}", border=False):
+                reason = st.selectbox(
+                    words("verdict.reason"), REASONS, format_func=lambda name: words(f"reason.{name}")
+                )
+                if st.form_submit_button(words("alerts.was_false"), width="stretch"):
+                    actions.judge_alert(alert.id, False, reason)
+                    _done(words, "verdict")
 
 
-def _button(alert: Alert, words: Words, kind: str, look: Any, state: AlertState) -> None:
+def _button(alert: Alert, words: Words, kind: str, look: Any, action: Callable[[int], None]) -> None:
     if st.button(words(f"alerts.{kind}"), key=f"{kind}.{alert.id}", type=look):
-        _do(alert, kind, words, state=state)
+        action(alert.id)
+        _done(words, kind)
 
 
-def _do(alert: Alert, kind: str, words: Words, **change: Any) -> None:
-    actions.change_alert(alert.id, kind, **change)
+def _done(words: Words, kind: str) -> None:
     st.toast(words("alerts.done", step=words(f"event.{kind}")))
     st.rerun()
 

@@ -6,7 +6,7 @@ The app (settings, store, classifier) is opened once a process and shared by all
 from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import streamlit as st
 
@@ -32,7 +32,7 @@ def app() -> App:
     from monitor.app import open_app
     from monitor.settings import load_settings
 
-    return open_app(load_settings())
+    return open_app(load_settings(), role="reader")
 
 
 def reads() -> Reads:
@@ -78,8 +78,8 @@ def role() -> str:
     """viewer, analyst or admin, from the login's `roles` claim; without a login everyone on loopback is admin."""
     if not login_configured():
         return "admin"
-    claimed = st.user.get("roles") or ()
-    names = {claimed} if isinstance(claimed, str) else set(claimed)
+    claimed: Any = st.user.get("roles") or ()
+    names = {claimed} if isinstance(claimed, str) else {str(name) for name in claimed}
     return next((name for name in reversed(ROLES) if name in names), "viewer")
 
 

@@ -14,7 +14,8 @@ from models.backend import join_title_and_summary
 from models.labels import SENTIMENTS, TOPICS
 from monitor.domain import DateQuality, ScoredArticle
 
-REASONS: Final = ("wrong_sentiment", "wrong_topic", "wrong_company", "not_material")
+REASONS: Final = ("", "wrong_company", "not_material", "duplicate", "other")
+"""Of `monitor.desk.REASONS`; the empty one says that the label is wrong, the others speak of the article."""
 _EXPLAINED: Final = 600
 """Characters that are explained on a page: beyond, the answer would keep the reader waiting."""
 
@@ -109,7 +110,9 @@ def _verdict(row: ScoredArticle, words: Words) -> None:
             st.popover(words("verdict.wrong"), icon=":material/close:", key=f"wrong.{article.id}"),
             st.form(f"wrong.form.{article.id}", border=False),
         ):
-            reason = st.selectbox(words("verdict.reason"), REASONS, format_func=lambda name: words(f"reason.{name}"))
+            reason = st.selectbox(
+                words("verdict.reason"), REASONS, format_func=lambda name: words(f"reason.{name or 'label'}")
+            )
             sentiment = st.selectbox(
                 words("verdict.sentiment"),
                 SENTIMENTS,
@@ -126,6 +129,11 @@ def _verdict(row: ScoredArticle, words: Words) -> None:
             note = st.text_input(words("verdict.note"), max_chars=500)
             if st.form_submit_button(words("verdict.save"), type="primary"):
                 actions.judge_article(
-                    article.id, right=False, reason=reason, sentiment=sentiment, topics=tuple(topics), note=note
+                    article.id,
+                    right=False,
+                    reason=reason,
+                    sentiment=None if reason else sentiment,
+                    topics=() if reason else tuple(topics),
+                    note=note,
                 )
                 st.toast(words("verdict.saved"))

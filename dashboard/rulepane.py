@@ -106,11 +106,12 @@ def _backtest(rule: Rule, words: Words) -> None:
     if asked:
         span = times.span_of("custom", anchor=newest, earliest=earliest, custom=(first, last), zone=context.zone())
         bar = st.progress(0.0, words("backtest.running"))
-        report = context.app().backtest(
-            rule.name, span.start, span.end, lambda share: bar.progress(min(1.0, share), words("backtest.running"))
+        text = words("backtest.running")
+        fresh = context.app().backtest(
+            rule.name, span.start, span.end, lambda done, total: bar.progress(min(1.0, done / max(1, total)), text)
         )
         bar.empty()
-        st.session_state[_REPORT] = report
+        st.session_state[_REPORT] = fresh
     report = st.session_state.get(_REPORT)
     if isinstance(report, BacktestReport) and report.rule == rule.name:
         _report(report, words, reads)

@@ -40,4 +40,3 @@ def _login() -> None:
     st.title("Headwind", anchor=False)
     st.text(words("login.why"))
     st.button(words("login.in"), type="primary", on_click=st.login)
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import secrets
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, Final, ParamSpec
 
@@ -17,6 +18,7 @@ from dashboard.i18n import Words
 from dashboard.queries import Reads
 from dashboard.safe import plain
 from models.backend import Prediction
+from models.errors import ModelError
 from monitor.domain import FeedState, ScoredArticle, StatusCounts
 from monitor.errors import MonitorError
 
@@ -37,7 +39,7 @@ def guarded(view: Callable[P, None]) -> Callable[P, None]:
     def safe(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             view(*args, **kwargs)
-        except MonitorError as error:
+        except (MonitorError, ModelError) as error:
             log.warning("page refused", page=view.__module__, error=str(error))
             st.error(context.words()("error.known", reason=plain(error)))
         except Exception:
@@ -145,6 +147,53 @@ def chart(
     return None
 
 
+def choose(
+    table: pd.DataFrame,
+    ids: Sequence[int] | Sequence[str],
+    *,
+    key: str,
+    parameter: str,
+    fallback: bool,
+    height: int,
+    row_height: int = 32,
+    column_config: dict[str, Any] | None = None,
+    alt: str = "",
+) -> str | None:
+    """A table of which one row is chosen; gives the id of that row as text and keeps it in the address.
+
+    The row that the address names is chosen at first, else the first one when `fallback`. Rows move as news comes in,
+    so another set of ids is another widget: the choice follows the id, not the place.
+    """
+    names = [str(one) for one in ids]
+    wanted = st.query_params.get(parameter)
+    place = names.index(wanted) if wanted in names else 0 if fallback and names else None
+    event = st.dataframe(
+        table,
+        key=f"{key}.{zlib.crc32(repr(names).encode()):08x}",
+        hide_index=True,
+        width="stretch",
+        height=height,
+        row_height=row_height,
+        column_config=column_config,
+        on_select="rerun",
+        selection_mode="single-row",
+        selection_default={"selection": {"rows": [] if place is None else [place], "columns": [], "cells": []}},
+        alt=alt or None,
+    )
+    rows = event.selection.rows
+    if not rows or rows[0] >= len(names):
+        return wanted
+    chosen = names[rows[0]]
+    if chosen != wanted:
+        st.query_params[parameter] = chosen
+    return chosen
+
+
+def number(text: str | None) -> int | None:
+    """The id that an address names, or None for anything that is no id."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
 def selected_row(event: Any) -> int | None:
     """The row chosen in a dataframe with single-row selection."""
     rows = event.selection.rows if event is not None else []
@@ -181,12 +230,10 @@ def article_table(rows: Sequence[ScoredArticle], words: Words) -> pd.DataFrame:
 
 def article_columns(words: Words) -> dict[str, Any]:
     return {
-        words("column.time"): st.column_config.TextColumn(width="small", help=words("column.time_help")),
-        words("column.sentiment"): st.column_config.TextColumn(width="small"),
-        words("column.score"): st.column_config.NumberColumn(
-            width="small", format="%+.2f", help=words("column.score_help")
-        ),
-        words("column.title"): st.column_config.TextColumn(width="large"),
+        words("column.time"): st.column_config.TextColumn(width=125, help=words("column.time_help")),
+        words("column.sentiment"): st.column_config.TextColumn(width=90),
+        words("column.score"): st.column_config.NumberColumn(width=60, format="%+.2f", help=words("column.score_help")),
+        words("column.title"): st.column_config.TextColumn(width=430),
         words("column.topic"): st.column_config.TextColumn(width="small"),
         words("column.publisher"): st.column_config.TextColumn(width="small"),
     }

@@ -10,17 +10,16 @@ import streamlit as st
 from dashboard import context, palette, times, widgets
 from dashboard.alertpane import alert_pane
 from dashboard.i18n import Words
-from dashboard.queries import Reads
 from dashboard.rulepane import rules_pane
 from dashboard.silencepane import silences_pane
 from monitor.domain import Alert, AlertState
 
-TABS: Final = ("inbox", "rules", "silences")
 _STATES: Final = {
     "unresolved": (AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.ESCALATED),
     "resolved": (AlertState.RESOLVED,),
     "all": (),
 }
+VIEWS: Final = (*_STATES, "rules", "silences")
 
 
 @widgets.guarded
@@ -28,84 +27,62 @@ def page() -> None:
     words = context.words()
     reads = context.reads()
     widgets.header(words("nav.alerts"), reads)
-    key = "alerts.tab"
+    key = "alerts.view"
     if key not in st.session_state:
-        given = st.query_params.get("tab", "inbox")
-        st.session_state[key] = given if given in TABS else "inbox"
-    tab = st.segmented_control(
+        given = st.query_params.get("view", "unresolved")
+        st.session_state[key] = given if given in VIEWS else "unresolved"
+    view = st.segmented_control(
         words("alerts.view"),
-        TABS,
+        VIEWS,
         key=key,
         format_func=lambda name: words(f"alerts.{name}"),
         required=True,
         label_visibility="collapsed",
     )
-    if tab == "inbox":
-        st.query_params.pop("tab", None)
-        _inbox()
+    if view is None or view == "unresolved":
+        view = "unresolved"
+        st.query_params.pop("view", None)
+    elif st.query_params.get("view") != view:
+        st.query_params["view"] = view
+    if view in _STATES:
+        _inbox(view)
     else:
-        st.query_params["tab"] = tab
-        (rules_pane if tab == "rules" else silences_pane)(reads)
+        (rules_pane if view == "rules" else silences_pane)(reads)
 
 
 @st.fragment(run_every=widgets.LIVE)
 @widgets.guarded
-def _inbox() -> None:
+def _inbox(state: str) -> None:
     words, reads = context.words(), context.reads()
-    key = "alerts.state"
-    if key not in st.session_state:
-        given = st.query_params.get("state", "unresolved")
-        st.session_state[key] = given if given in _STATES else "unresolved"
-    with st.container(horizontal=True, vertical_alignment="center"):
-        state = st.segmented_control(
-            words("alerts.state"),
-            list(_STATES),
-            key=key,
-            format_func=lambda name: words(f"alerts.{name}"),
-            required=True,
-            label_visibility="collapsed",
-        )
-    if state == "unresolved":
-        st.query_params.pop("state", None)
-    else:
-        st.query_params["state"] = state
     alerts = reads.alerts(_STATES[state])
-    chosen = _chosen(reads)
-    if not alerts and chosen is None:
+    shared = "alert" in st.query_params
+    if not alerts and not shared:
         widgets.empty(words("alerts.none"), words("alerts.none_hint", n=len(reads.rules())))
         return
     left, right = st.columns([5, 6], gap="medium")
     with left:
-        widgets.title(words("alerts.count", n=len(alerts)), words("news.zone", zone=str(context.zone())))
-        event = st.dataframe(
+        count = words("alerts.count", n=len(alerts))
+        widgets.title(count, words("news.zone", zone=str(context.zone())))
+        chosen_id = widgets.choose(
             _table(alerts, words),
+            [alert.id for alert in alerts],
             key=f"alerts.list.{state}",
-            hide_index=True,
-            width="stretch",
-            height=min(620, 70 + 32 * max(3, len(alerts))),
-            row_height=32,
-            on_select="rerun",
-            selection_mode="single-row",
+            parameter="alert",
+            fallback=not shared,
+            height=min(680, 40 + 32 * max(2, len(alerts))),
             column_config={
-                words("column.expected"): st.column_config.NumberColumn(format="%.1f", width="small"),
-                words("column.negative"): st.column_config.NumberColumn(width="small"),
+                words("column.expected"): st.column_config.NumberColumn(format="%.1f", width=70),
+                words("column.negative"): st.column_config.NumberColumn(width=70),
             },
-            alt=words("alerts.count", n=len(alerts)),
+            alt=count,
         )
-        row = widgets.selected_row(event)
-        if row is not None and row < len(alerts):
-            chosen = alerts[row]
-            st.query_params["id"] = str(chosen.id)
     with right:
+        alert_id = widgets.number(chosen_id)
+        chosen = reads.alert(alert_id) if alert_id is not None else None
         if chosen is None:
             widgets.empty(words("alerts.choose"))
         else:
             alert_pane(chosen, reads)
-
-
-def _chosen(reads: Reads) -> Alert | None:
-    given = st.query_params.get("id", "")
-    return reads.alert(int(given)) if given.isascii() and given.isdigit() and len(given) < 16 else None
 
 
 def _table(alerts: list[Alert], words: Words) -> pd.DataFrame:

@@ -55,6 +55,9 @@ def _sample(words: Words, samples: int, unreachable: bool, any_feeds: bool) -> N
             with st.spinner(words("feeds.sample_adding")):
                 actions.add_sample_news()
             st.rerun()
+        if not any_feeds and context.may("analyst") and st.button(words("feeds.defaults")):
+            actions.add_default_feeds()
+            st.rerun()
 
 
 def _toolbar(words: Words, feeds: list[Feed]) -> None:

@@ -46,10 +46,10 @@ def page() -> None:
 
 
 def _list(words: Words, reads: Reads, chosen: Filters, span: Span) -> None:
+    shared = "news.seen" not in st.session_state and "article" in st.query_params
     shown_page = _page_number(chosen, span)
     rows, total = reads.search(chosen.query(span, limit=PAGE, offset=PAGE * (shown_page - 1)))
-    wanted = _wanted_article(reads)
-    if not rows and wanted is None:
+    if not rows and not shared:
         widgets.empty(words("news.none"), words("news.none_hint"))
         return
     left, right = st.columns([6, 5], gap="medium")
@@ -58,29 +58,26 @@ def _list(words: Words, reads: Reads, chosen: Filters, span: Span) -> None:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             widgets.title(found, words("news.zone", zone=str(context.zone())))
             _export(words, reads, chosen, span)
-        event = st.dataframe(
+        chosen_id = widgets.choose(
             widgets.article_table(rows, words),
-            key=f"news.list.{shown_page}",
-            hide_index=True,
-            width="stretch",
-            height=560,
+            [row.article.id for row in rows],
+            key="news.list",
+            parameter="article",
+            fallback=not shared,
+            height=620,
             row_height=30,
             column_config=widgets.article_columns(words),
-            on_select="rerun",
-            selection_mode="single-row",
             alt=found,
         )
         if total > PAGE:
             st.pagination(-(-min(total, EXPORT) // PAGE), key="news.page")
-    row = widgets.selected_row(event)
-    if row is not None and row < len(rows):
-        st.query_params["article"] = str(rows[row].article.id)
-        wanted = rows[row]
     with right:
-        if wanted is None:
+        article_id = widgets.number(chosen_id)
+        row = reads.article(article_id) if article_id is not None else None
+        if row is None:
             widgets.empty(words("news.choose"), words("news.choose_hint"))
         else:
-            reading_pane(wanted, reads)
+            reading_pane(row, reads)
 
 
 def _page_number(chosen: Filters, span: Span) -> int:
@@ -90,12 +87,6 @@ def _page_number(chosen: Filters, span: Span) -> int:
         st.session_state["news.seen"] = seen
         st.session_state.pop("news.page", None)
     return int(st.session_state.get("news.page", 1))
-
-
-def _wanted_article(reads: Reads) -> ScoredArticle | None:
-    """The article that the address names, so that a link opens it."""
-    given = st.query_params.get("article", "")
-    return reads.article(int(given)) if given.isascii() and given.isdigit() and len(given) < 16 else None
 
 
 def _export(words: Words, reads: Reads, chosen: Filters, span: Span) -> None:

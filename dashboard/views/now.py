@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, Literal
 
 import pandas as pd
 import streamlit as st
@@ -14,9 +14,10 @@ from dashboard.bands import Change
 from dashboard.filters import Filters
 from dashboard.i18n import Words
 from dashboard.queries import Reads
+from dashboard.seriespane import story_line
 from dashboard.times import DAY, HOUR, Span
 from models.labels import TOPICS
-from monitor.domain import Alert, AlertState, Severity, StoryFact, series_of_topic
+from monitor.domain import Alert, AlertState, Severity, series_of_topic
 
 UNRESOLVED: Final = (AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.ESCALATED)
 _USUAL_DAYS: Final = 28
@@ -77,12 +78,12 @@ def _figures(words: Words, blocks: pd.DataFrame, alerts: Sequence[Alert], unscor
     last, before = blocks.iloc[-1], blocks.iloc[:-1]
     columns = st.columns(4)
     share = last["share"]
-    if pd.isna(last["low"]):
-        usual, colour = words("now.band_young"), "off"
-    else:
+    colour: Literal["off", "orange", "blue"] = "off"
+    usual = words("now.band_young")
+    if not pd.isna(last["low"]):
         place = "above" if share > last["high"] else "below" if share < last["low"] else "within"
         usual = words(f"now.band_{place}", low=f"{last['low']:.0%}", high=f"{last['high']:.0%}")
-        colour = {"above": "orange", "below": "blue", "within": "off"}[place]
+        colour = "orange" if place == "above" else "blue" if place == "below" else "off"
     columns[0].metric(
         words("now.share"),
         "–" if pd.isna(share) else f"{share:.0%}",
@@ -208,14 +209,14 @@ def _open_alerts(words: Words, alerts: Sequence[Alert]) -> None:
             text, button = st.columns([5, 1], vertical_alignment="center", wrap=False)
             text.html(line)
             if button.button(words("now.open"), key=f"now.alert.{alert.id}", type="tertiary"):
-                nav.go("alerts", id=str(alert.id))
+                nav.go("alerts", alert=str(alert.id))
         if len(alerts) > 5 and st.button(words("now.all_alerts", n=len(alerts)), type="tertiary"):
             nav.go("alerts")
 
 
 def _pulse(words: Words) -> None:
     """The worker, silent and failing feeds, what waits: silence must mean calm."""
-    pulse = context.app().worker_pulse(context.now())
+    pulse = context.app().pulse(context.now())
     colour = palette.POSITIVE if pulse.worker == "running" else palette.NEGATIVE
     state = words(f"pulse.{pulse.worker.replace(' ', '_')}")
     pairs = [
@@ -300,15 +301,3 @@ def _change(words: Words, reads: Reads, day: Span, before: Span, change: Change)
     kind, _, name = change.series.partition(":")
     if st.button(words("now.stories_of"), key=f"now.change.{change.series}", type="tertiary"):
         nav.go("news", **{"topic" if kind == "topic" else "entity": name, "sentiment": "negative", "range": "7d"})
-
-
-def story_line(words: Words, fact: StoryFact) -> str:
-    """A story with its publishers, linked to nothing: its articles are a click away in News."""
-    detail = words(
-        "story.detail",
-        at=times.moment(fact.published, context.zone()),
-        articles=fact.articles,
-        families=len(fact.families),
-        publishers=", ".join(fact.publishers[:3]),
-    )
-    return markup.story_line(fact.title, detail, None, fact.sentiment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import pandas as pd
@@ -187,7 +188,7 @@ def _results(result: pd.DataFrame, name: str, words: Words, key: str) -> None:
             for kind in ("csv", "xlsx"):
                 st.download_button(
                     kind.upper(),
-                    data=lambda kind=kind: tables.export(result, kind),
+                    data=partial(tables.export, result, kind),
                     file_name=f"{name.rsplit('.', 1)[0]}-scored.{kind}",
                     mime=tables.MIME[kind],
                     key=f"{key}.{kind}",

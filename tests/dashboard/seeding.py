@@ -88,7 +88,9 @@ def seed(store: Store, now: datetime, days: int = 40, sample: bool = False) -> N
             company = rng.randrange(len(COMPANIES))
             pattern = rng.choice(BAD) if rng.random() < 0.24 else rng.choice(CALM)
             title = pattern.format(c=COMPANIES[company], p=rng.choice(PLACES)) + f", day {day} item {number}"
-            articles += _reports(f"d{day}n{number}", title, at, rng.randint(1, 2), company, rng, feeds, entities, sample)
+            articles += _reports(
+                f"d{day}n{number}", title, at, rng.randint(1, 2), company, rng, feeds, entities, sample
+            )
     for number in range(12):
         title = SPIKE.format(c=COMPANIES[0], p=PLACES[number % 10]) + f", report {number}"
         at = now - timedelta(hours=10) + timedelta(minutes=45 * number)
