@@ -59,6 +59,16 @@ def expected_calibration_error(confidence: Floats, correct: NDArray[np.bool_], b
     return float(sum(gaps) / len(order))
 
 
+def calibration_curve(confidence: Floats, correct: NDArray[np.bool_], bins: int = BINS) -> list[dict[str, float]]:
+    """The bins behind the ECE, least confident first: mean confidence, accuracy and rows of each, for the plot."""
+    order = np.argsort(confidence, kind="stable")
+    parts = np.array_split(order, min(bins, len(order))) if len(order) else []
+    return [
+        {"confidence": float(confidence[part].mean()), "accuracy": float(correct[part].mean()), "n": len(part)}
+        for part in parts
+    ]
+
+
 def calibration_noise(confidence: Floats, bins: int = BINS, repeats: int = 200, seed: int = 3) -> float:
     """The ECE that perfectly calibrated predictions of these confidences would show on so few rows, on average.
 
@@ -99,6 +109,7 @@ def score_classes(truth: Ints, shares: Floats, names: Sequence[str]) -> dict[str
         "macro_f1_ci": interval(len(truth), lambda rows: macro_f1(truth[rows], found[rows], classes)),
         "ece": expected_calibration_error(confidence, correct),
         "ece_of_perfect_calibration": calibration_noise(confidence),
+        "calibration": calibration_curve(confidence, correct),
         "report": classes_report(truth, found, names),
         "confusion": {"labels": list(names), "rows_true": confusion(truth, found, classes).tolist()},
     }
