@@ -157,17 +157,21 @@ class Calibration:
         The labels come most central first, one to three of them; `other` stands alone and no text goes without.
         """
         scores = self.topic_scores(topic_logits, primary_logits)
-        centrality = self.primary_weight * softmax(primary_logits) + (1.0 - self.primary_weight) * scores
-        chosen = []
-        for row_scores, row_centrality in zip(scores, centrality, strict=True):
-            order = [int(index) for index in np.argsort(-row_centrality, kind="stable")]
-            first = order[0]
-            if first == _OTHER:
-                chosen.append((TOPICS[_OTHER],))
-                continue
-            rest = [k for k in order[1:] if k != _OTHER and row_scores[k] >= self.thresholds[k]]
-            chosen.append(tuple(TOPICS[k] for k in [first, *rest[: MAX_TOPICS - 1]]))
+        given, order = self.given_topics(scores, primary_logits)
+        chosen = [tuple(TOPICS[int(k)] for k in row[flags]) for row, flags in zip(order, given, strict=True)]
         return scores, chosen
+
+    def given_topics(self, scores: Array, primary_logits: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Which labels are given: scores and main-topic logits, both [B, 20], to flags [B, 20] along the order
+        [B, 20] of label indices, most central first."""
+        centrality = self.primary_weight * softmax(primary_logits) + (1.0 - self.primary_weight) * scores
+        order = np.argsort(-centrality, axis=1, kind="stable")
+        ranked = np.take_along_axis(scores, order, axis=1)
+        given = (ranked >= self.thresholds[order]) & (order != _OTHER)
+        given[order[:, 0] == _OTHER] = False
+        given[:, 0] = True
+        given &= np.cumsum(given, axis=1) <= MAX_TOPICS
+        return given, order
 
     def is_unsure(self, probabilities: NDArray[Any]) -> NDArray[np.bool_]:
         """Calibrated sentiment probabilities [B, 3] to [B] flags: the best one lies under the unsure band."""

@@ -121,9 +121,13 @@ def fit_thresholds(
     """One common threshold for the best micro-F1, then each topic's own where it clearly gains; severe topics lower
     until their recall on these rows reaches SEVERE_RECALL."""
 
+    scores = base.topic_scores(topic_logits, primary_logits)
+
     def flags(thresholds: Floats) -> NDArray[np.bool_]:
-        _, chosen = replace(base, thresholds=thresholds).apply_topics(topic_logits, primary_logits)
-        return indicator([[TOPICS.index(name) for name in names] for names in chosen])
+        given, order = replace(base, thresholds=thresholds).given_topics(scores, primary_logits)
+        table = np.zeros_like(given)
+        np.put_along_axis(table, order, given, axis=1)
+        return table
 
     count = len(TOPICS)
     common = [micro_f1(truth, flags(np.full(count, value))) for value in _GRID]

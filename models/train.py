@@ -33,6 +33,7 @@ def add_parser(subparsers: Any) -> None:
     add("--rank", type=int, default=16, help="rank of LoRA and AdaLoRA, length of prefixes, width of adapters")
     add("--frozen-layers", type=int, default=4, help="lowest encoder layers that --method frozen keeps")
     add("--exclude", action="append", default=[], metavar="NAME", help="leave out a source by name; repeatable")
+    add("--share", action="append", default=[], metavar="NAME=SHARE", help="rows of a source per round, as a share")
     add("--rounds", type=int, default=3, help="rounds over the product's rows (default %(default)s)")
     add("--limit", type=int, help="use only this many random rows of each file (trials)")
     add("--minutes", type=float, help="wall-clock budget; the learning rate decays to zero by then")
@@ -128,6 +129,22 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def parse_shares(words: list[str]) -> dict[str, float]:
+    """`NAME=SHARE` words to a mapping. Raises DataError for an unknown source or a share that is no number."""
+    from models.sources import SOURCES
+
+    shares = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        if name not in SOURCES:
+            raise DataError(f"--share {word}: no such source; known: {', '.join(SOURCES)}")
+        try:
+            shares[name] = float(value)
+        except ValueError as error:
+            raise DataError(f"--share {word}: {value!r} is not a number") from error
+    return shares
+
+
 def build_model(args: argparse.Namespace, corpus: Corpus) -> Any:
     """The network for this run: from a base or one of our checkpoints, with the heads the data needs."""
     from models.network import HeadwindModel
@@ -192,7 +209,7 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
         label_smoothing=args.label_smoothing,
         sentiment_classes=class_weights(training) if args.class_weights else None,
     )
-    rounds = draw_rounds(training, args.rounds, args.seed, later_share=args.later_share)
+    rounds = draw_rounds(training, args.rounds, args.seed, parse_shares(args.share), args.later_share)
     lengths = [len(example.text) + min(130, len(example.summary)) for example in training]
     rows = TrainingRows(
         training,
