@@ -1,3 +1,4 @@
+# ruff: noqa: F811
 """Faults A5 and A10, the part about alerts: flapping, everything at once, old and late news."""
 
 from __future__ import annotations

@@ -1,0 +1,19 @@
+"""bench/RESULTS.md: each benchmark owns one section, between its markers, and replaces only that."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
+_HEAD = "# Results\n\nEach section is written by its benchmark (`make bench`); the machine is named in it.\n"
+
+
+def write_section(name: str, text: str, path: Path = RESULTS) -> None:
+    """Put `text` between the markers of `name`; the rest of the file stays as it is."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    block = f"{begin}\n{text.strip()}\n{end}"
+    old = path.read_text(encoding="utf-8") if path.exists() else _HEAD
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    new = pattern.sub(lambda _: block, old) if pattern.search(old) else f"{old.rstrip()}\n\n{block}\n"
+    path.write_text(new, encoding="utf-8")
