@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from monitor.text.export import safe_cell
+
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _WORD_JOINER = "\u2060"  # invisible; keeps `:name:` from being read as an emoji after the escapes are resolved
@@ -50,6 +52,4 @@ def sheet_cell(value: object) -> object:
 
     Source: OWASP ASVS 1.2.10 (CSV and formula injection). Numbers stay numbers.
     """
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r", "\n"):
-        return f"'{value}"
-    return value
+    return safe_cell(value) if isinstance(value, str) else value

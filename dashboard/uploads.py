@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,7 +11,7 @@ import streamlit as st
 
 from dashboard import context
 from models.longtext import DocumentScore, score_document
-from monitor.errors import UploadError
+from monitor.text.extract import Limits, extract
 
 KINDS: Final = ("txt", "md", "csv", "xlsx", "html", "htm", "pdf", "docx", "eml")
 LIMIT_MB: Final = 20
@@ -33,13 +32,10 @@ class Upload:
 @st.cache_data(ttl=1800, max_entries=32, show_spinner=False, scope="session")
 def read(identity: str, name: str, content: bytes) -> Upload:
     """The file's text or table. Raises `UploadError` naming the file."""
-    if len(content) > LIMIT_MB * 1024 * 1024:
-        raise UploadError(f"{name}: larger than {LIMIT_MB} MB")
+    found = extract(name, content, Limits(size=LIMIT_MB * 1024 * 1024))
     mark = hashlib.sha256(content).hexdigest()[:16]
-    if name.lower().endswith(".csv"):
-        frame = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, encoding="utf-8-sig")
-        return Upload(mark, name, "", frame)
-    return Upload(mark, name, content.decode("utf-8-sig", errors="replace"))
+    frame = pd.DataFrame(list(found.rows), columns=list(found.columns), dtype=str) if found.is_table else None
+    return Upload(mark, found.name, found.text, frame, found.problems)
 
 
 @st.cache_data(ttl=1800, max_entries=64, show_spinner=False, scope="session")

@@ -194,6 +194,28 @@ def number(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
+def view_switch(key: str, views: Sequence[str], prefix: str) -> str:
+    """The parts of a page side by side in one switch; the choice stands in the address as `view`."""
+    words = context.words()
+    if key not in st.session_state:
+        given = st.query_params.get("view", views[0])
+        st.session_state[key] = given if given in views else views[0]
+    chosen = st.segmented_control(
+        words(f"{prefix}.view"),
+        views,
+        key=key,
+        format_func=lambda name: words(f"{prefix}.{name}"),
+        required=True,
+        label_visibility="collapsed",
+    )
+    view = chosen or views[0]
+    if view == views[0]:
+        st.query_params.pop("view", None)
+    elif st.query_params.get("view") != view:
+        st.query_params["view"] = view
+    return view
+
+
 def selected_row(event: Any) -> int | None:
     """The row chosen in a dataframe with single-row selection."""
     rows = event.selection.rows if event is not None else []

@@ -27,23 +27,7 @@ def page() -> None:
     words = context.words()
     reads = context.reads()
     widgets.header(words("nav.alerts"), reads)
-    key = "alerts.view"
-    if key not in st.session_state:
-        given = st.query_params.get("view", "unresolved")
-        st.session_state[key] = given if given in VIEWS else "unresolved"
-    view = st.segmented_control(
-        words("alerts.view"),
-        VIEWS,
-        key=key,
-        format_func=lambda name: words(f"alerts.{name}"),
-        required=True,
-        label_visibility="collapsed",
-    )
-    if view is None or view == "unresolved":
-        view = "unresolved"
-        st.query_params.pop("view", None)
-    elif st.query_params.get("view") != view:
-        st.query_params["view"] = view
+    view = widgets.view_switch("alerts.view", VIEWS, "alerts")
     if view in _STATES:
         _inbox(view)
     else:

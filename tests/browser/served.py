@@ -1,0 +1,25 @@
+"""The dashboard as it is served, but with a scripted classifier: started by the browser tests with `streamlit run`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import streamlit as st
+
+from dashboard import context, shell
+from monitor.settings import load_settings
+from monitor.store import open_store
+from tests.dashboard.scripted_app import ScriptedApp
+
+
+@st.cache_resource(show_spinner=False)
+def scripted_app() -> ScriptedApp:
+    settings = load_settings()
+    return ScriptedApp(settings, open_store(settings.store_url, role="reader"))
+
+
+context.app = scripted_app
+shell.run()
