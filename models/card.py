@@ -17,9 +17,7 @@ def _figure(scores: Mapping[str, Any], name: str) -> str:
 def _product_rows(metrics: Mapping[str, Any]) -> list[str]:
     rows = []
     for split, figures in metrics.items():
-        if not isinstance(figures, Mapping) or not (figures.get("sentiment") or figures.get("topics")):
-            continue
-        if figures.get("convention"):
+        if not isinstance(figures, Mapping) or "n" not in figures or figures.get("convention"):
             continue
         sentiment, topics = figures.get("sentiment") or {}, figures.get("topics") or {}
         rows.append(
