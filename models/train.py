@@ -303,5 +303,7 @@ def save_network(model: Any, tokenizer: Any, folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     # A copy: the caller's network stays in its own precision.
-    copy.deepcopy(model).to(torch.float16).save_pretrained(folder)
+    half = copy.deepcopy(model).to(torch.float16)
+    half.config.encoder.pop("_name_or_path", None)
+    half.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
