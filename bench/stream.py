@@ -93,10 +93,14 @@ _FALLS = (
 
 
 def stories(
-    corpora: Path, corpus: str, sentiment: str = "auto", limit: int | None = None
+    corpora: Path,
+    corpus: str,
+    sentiment: str = "auto",
+    limit: int | None = None,
+    span: tuple[str, str] = ("", "9"),
 ) -> tuple[list[StoryFact], str]:
-    """(story facts oldest first, what scored them). sentiment: model, lexicon, or auto."""
-    rows = list(_rows(corpora / corpus / f"{corpus}.csv.gz"))[: limit or None]
+    """(story facts oldest first, what scored them). sentiment: model, lexicon, or auto. span: ISO dates."""
+    rows = list(_rows(corpora / corpus / f"{corpus}.csv.gz", span))[: limit or None]
     classifier = _classifier() if sentiment in ("auto", "model") else None
     if classifier is None and sentiment == "model":
         raise SystemExit("bench: no checkpoint is shipped yet; use --sentiment lexicon")
@@ -134,9 +138,11 @@ def stories(
     return facts, scorer
 
 
-def _rows(path: Path) -> Iterator[tuple[dict[str, str], datetime, DateQuality]]:
+def _rows(path: Path, span: tuple[str, str]) -> Iterator[tuple[dict[str, str], datetime, DateQuality]]:
     with gzip.open(path, "rt", encoding="utf-8", newline="") as lines:
         for row in csv.DictReader(lines):
+            if not span[0] <= row["published"] < span[1]:
+                continue
             at = datetime.fromisoformat(row["published"])
             exact = "T" in row["published"]
             moment = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)

@@ -7,15 +7,17 @@ that arrived late stands where it was published.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from monitor.alerts import kinds
 from monitor.alerts.calibration import calibrate, prior_threshold
-from monitor.alerts.history import HOUR, HistorySource, hours_between, midnight
+from monitor.alerts.history import HOUR, OTHER, Floats, History, HistorySource, until
 from monitor.alerts.lifecycle import Observation, evaluate
 from monitor.alerts.rules import in_scope, params_of, validate
 from monitor.alerts.spike import SpikeJudge
@@ -26,6 +28,8 @@ from monitor.errors import AlertError
 WARM_UP: Final = timedelta(days=84)
 RECALIBRATE_HOURS: Final = 28 * 24
 Progress = Callable[[float], None]
+Flags = NDArray[np.bool_]
+_MOST_FACTS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,30 +99,132 @@ def backtest(
     rule = replace(validate(rule), enabled=True)
     if end <= start:
         raise AlertError("backtest: 'to' must lie after 'from'")
-    if rule.kind is not RuleKind.SPIKE:
-        raise AlertError(f"backtest: rules of kind {rule.kind.value} have no backtest")
+    if rule.kind is RuleKind.QUIET:
+        raise AlertError("backtest: rules of kind quiet watch feeds as they are now and have no past to be tried on")
     history = source.history(start - WARM_UP, end)
     known = history.first_hour()
     if known is not None:
         start = min(max(start, known), end - HOUR)  # weeks before the store's first story are no quiet weeks
     progress(0.3)
-    params = params_of(rule)
-    chosen = [name for name in history.series if in_scope(rule, name) and name != "topic:other"]
-    whole = scan(history, SpikeParams.of(params), chosen)
+    first = min(max(0, (start - history.start) // HOUR), history.hours - 1)
+    steps: list[tuple[datetime, float]] = []
+    if rule.kind is RuleKind.SPIKE:
+        script, steps = _spikes(rule, history, source)
+    elif rule.kind is RuleKind.THRESHOLD:
+        script = _thresholds_crossed(rule, history)
+    elif rule.kind is RuleKind.CRITICAL_STORY:
+        script = _critical(rule, history, source, start, end)
+    else:
+        script = _keywords(rule, history, source, start, end)
     progress(0.5)
-    thresholds, steps = _thresholds(whole, float(params["budget_per_week"]))
-    first = min(hours_between(history.start, midnight(start)), history.hours - 1) if start > history.start else 0
-    judge = SpikeJudge(rule, whole, thresholds, source)
-    alerts = _replay(rule, judge, first, lambda share: progress(0.5 + share / 2))
-    note = "" if known is not None else "the store holds no scored news of this span"
+    alerts = _replay(rule, history, script, first, lambda share: progress(0.5 + share / 2))
     return BacktestReport(
-        rule=rule.name, start=start, end=end, alerts=tuple(alerts), thresholds=tuple(steps), note=note
+        rule=rule.name,
+        start=start,
+        end=end,
+        alerts=tuple(alerts),
+        thresholds=tuple(steps),
+        note="" if known is not None else "the store holds no scored news of this span",
     )
 
 
-def _thresholds(
-    whole: Scan, budget: float
-) -> tuple[np.ndarray[Any, np.dtype[np.float64]], list[tuple[datetime, float]]]:
+# ── what each kind sees at an hour ───────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class _Script:
+    """busy: [hours] where something may fire; the others are looked at only while an alert is open.
+
+    observe: (hour index, open alerts, the moment the hour ends) → observations.
+    """
+
+    busy: Flags
+    observe: Callable[[int, Sequence[Alert], datetime], list[Observation]]
+
+
+def _spikes(rule: Rule, history: History, source: HistorySource) -> tuple[_Script, list[tuple[datetime, float]]]:
+    params = params_of(rule)
+    chosen = [name for name in history.series if in_scope(rule, name) and name != OTHER]
+    whole = scan(history, SpikeParams.of(params), chosen)
+    thresholds, steps = _thresholds(whole, float(params["budget_per_week"]))
+    judge = SpikeJudge(rule, whole, thresholds, source)
+
+    def observe(hour: int, opened: Sequence[Alert], now: datetime) -> list[Observation]:
+        return judge.at(hour, {alert.series: alert.evidence.negative for alert in opened})
+
+    return _Script(judge.busy_hours(), observe), steps
+
+
+def _thresholds_crossed(rule: Rule, history: History) -> _Script:
+    chosen = [row for row, name in enumerate(history.series) if in_scope(rule, name)]
+    params = params_of(rule)
+    window = int(params["window_hours"])
+    busy = np.zeros(history.hours, dtype=bool)
+    for row in chosen:
+        stories, negative = _sums(history.stories[row], window), _sums(history.negative[row], window)
+        if params["measure"] == "count":
+            busy |= negative >= params["value"]
+            continue
+        enough = stories >= params["min_stories"]
+        if params["measure"] == "share":
+            busy |= enough & (negative >= params["value"] * stories)
+        elif history.score is not None:
+            busy |= enough & (_sums(history.score[row], window) <= params["value"] * stories)
+
+    def observe(hour: int, opened: Sequence[Alert], now: datetime) -> list[Observation]:
+        return kinds.threshold(rule, until(history, hour + 1), opened, "", now)
+
+    return _Script(busy, observe)
+
+
+def _critical(rule: Rule, history: History, source: HistorySource, start: datetime, end: datetime) -> _Script:
+    window = timedelta(hours=int(params_of(rule)["window_hours"]))
+    names = [name for name in history.series if name.startswith("entity:") and in_scope(rule, name)]
+    facts = {name: source.negative_facts(name, start - window, end, _MOST_FACTS) for name in names}
+    severe = {name: [fact for fact in found if kinds.is_severe(rule, fact)] for name, found in facts.items()}
+    busy = _hours_of([fact.first_seen for found in severe.values() for fact in found], history)
+
+    def observe(hour: int, opened: Sequence[Alert], now: datetime) -> list[Observation]:
+        entities = [
+            kinds.EntityFacts(
+                series=name,
+                facts=tuple(fact for fact in found if fact.first_seen < now and now - window <= fact.published),
+            )
+            for name, found in severe.items()
+        ]
+        return kinds.critical_stories(rule, entities, opened, "", now)
+
+    return _Script(busy, observe)
+
+
+def _keywords(rule: Rule, history: History, source: HistorySource, start: datetime, end: datetime) -> _Script:
+    window = timedelta(hours=int(params_of(rule)["window_hours"]))
+    query = replace(kinds.keyword_query(rule, end), start=start - window, end=end, limit=_MOST_FACTS)
+    found = source.search(query)
+    busy = _hours_of([scored.article.first_seen for scored in found], history)
+
+    def observe(hour: int, opened: Sequence[Alert], now: datetime) -> list[Observation]:
+        seen = [s for s in found if s.article.first_seen < now and now - window <= s.article.published]
+        return kinds.keyword(rule, seen, opened, now)
+
+    return _Script(busy, observe)
+
+
+def _hours_of(moments: Sequence[datetime], history: History) -> Flags:
+    busy = np.zeros(history.hours, dtype=bool)
+    for moment in moments:
+        hour = (moment - history.start) // HOUR
+        if 0 <= hour < history.hours:
+            busy[hour] = True
+    return busy
+
+
+def _sums(values: Floats, window: int) -> Floats:
+    total = np.cumsum(values)
+    return np.asarray(total - np.concatenate([np.zeros(min(window, len(total))), total[:-window]]))
+
+
+def _thresholds(whole: Scan, budget: float) -> tuple[Floats, list[tuple[datetime, float]]]:
     """[hours] the threshold in force, each from the past before it."""
     hours = whole.q.shape[1]
     values = np.full(hours, prior_threshold(budget))
@@ -176,19 +282,17 @@ class _Replay:
             )
 
 
-def _replay(rule: Rule, judge: SpikeJudge, first: int, progress: Progress) -> list[Alert]:
+def _replay(rule: Rule, history: History, script: _Script, first: int, progress: Progress) -> list[Alert]:
     state = _Replay()
-    busy = judge.busy_hours()
-    hours = len(busy)
-    for column in range(first, hours):
-        if column % 240 == 0:
-            progress((column - first) / max(hours - first, 1))
-        if not busy[column] and not state.opened:
+    hours = history.hours
+    for hour in range(first, hours):
+        if hour % 240 == 0:
+            progress((hour - first) / max(hours - first, 1))
+        if not script.busy[hour] and not state.opened:
             continue
-        counts = {series: alert.evidence.negative for (_, series), alert in state.opened.items()}
-        now = judge.scan.history.hour_at(judge.scan.first + column) + HOUR
-        observations: list[Observation] = judge.at(column, counts)
-        for transition in evaluate([rule], observations, list(state.opened.values()), state.resolved, now):
+        opened = list(state.opened.values())
+        now = history.hour_at(hour + 1)
+        for transition in evaluate([rule], script.observe(hour, opened, now), opened, state.resolved, now):
             state.apply(transition)
     progress(1.0)
     return sorted([*state.finished, *state.opened.values()], key=lambda alert: (alert.opened_at, alert.series))

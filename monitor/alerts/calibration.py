@@ -22,7 +22,7 @@ from monitor.alerts.statistics import Scan
 
 WEEKS_NEEDED: Final = 6
 WEEKS_USED: Final = 52
-LOOSEST: Final = 0.25
+LOOSEST: Final = 0.1
 STRICTEST: Final = 1e-8
 _STEPS: Final = 40
 _RESAMPLES: Final = 200

@@ -8,14 +8,14 @@ over whole days are exact, and it is judged at its end.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from monitor.domain import ALL, DateQuality, StoryFact, series_of_entity, series_of_topic
+from monitor.domain import ALL, ArticleQuery, DateQuality, ScoredArticle, StoryFact, series_of_entity, series_of_topic
 
 Floats = NDArray[np.float64]
 HOUR: Final = timedelta(hours=1)
@@ -81,6 +81,25 @@ class HistorySource(Protocol):
     def negative_facts(self, series: str, start: datetime, end: datetime, limit: int) -> list[StoryFact]:
         """Counting negative stories of a series in the span, most negative first."""
         ...
+
+    def search(self, query: ArticleQuery) -> list[ScoredArticle]:
+        """Articles that a keyword rule's query finds."""
+        ...
+
+
+def until(history: History, hours: int) -> History:
+    """The history as it was after its first `hours`; views, nothing is copied."""
+    if hours >= history.hours:
+        return history
+    return replace(
+        history,
+        end=history.hour_at(hours),
+        stories=history.stories[:, :hours],
+        negative=history.negative[:, :hours],
+        volume=history.volume[:hours],
+        day_like=history.day_like[: -(-hours // 24)],
+        score=None if history.score is None else history.score[:, :hours],
+    )
 
 
 def midnight(moment: datetime) -> datetime:

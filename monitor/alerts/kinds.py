@@ -119,6 +119,12 @@ def _crossed(
 # ── critical story ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def is_severe(rule: Rule, fact: StoryFact) -> bool:
+    """Whether one story is enough for a critical-story rule."""
+    params = params_of(rule)
+    return bool(fact.p_negative >= params["min_p_negative"] and set(fact.topics) & set(params["topics"]))
+
+
 def critical_stories(
     rule: Rule, entities: Sequence[EntityFacts], open_alerts: Sequence[Alert], version: str, now: datetime
 ) -> list[Observation]:
@@ -127,13 +133,7 @@ def critical_stories(
     window = timedelta(hours=int(params["window_hours"]))
     found, seen = [], set()
     for entity in entities:
-        facts = [
-            fact
-            for fact in entity.facts
-            if fact.p_negative >= params["min_p_negative"]
-            and set(fact.topics) & set(params["topics"])
-            and fact.published >= now - window
-        ]
+        facts = [fact for fact in entity.facts if is_severe(rule, fact) and fact.published >= now - window]
         if len(facts) < int(params["min_stories"]):
             continue
         seen.add(entity.series)

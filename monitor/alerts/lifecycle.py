@@ -166,6 +166,8 @@ def _orphans(rules: Mapping[str, Rule], alerts: Iterable[Alert], now: datetime) 
     found = []
     for alert in alerts:
         rule = rules.get(alert.rule)
+        if "scope" not in alert.evidence.rule:
+            continue  # raised by the supervisor, not by a rule of the desk
         if rule is None:
             found.append(_next(alert, TransitionKind.RESOLVE, now, f"The rule {alert.rule} is off or gone."))
         elif not in_scope(rule, alert.series):

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from monitor.alerts.history import History, history_from_counts, history_from_facts, midnight, series_of_fact
-from monitor.domain import ALL, StoryFact
+from monitor.domain import ALL, ArticleQuery, ScoredArticle, StoryFact
+from monitor.errors import AlertError
 
 if TYPE_CHECKING:
     from monitor.store.base import Store
@@ -32,6 +33,9 @@ class StoreSource:
         )
         return without_other(series, facts)[:limit]
 
+    def search(self, query: ArticleQuery) -> list[ScoredArticle]:
+        return self._store.search_articles(query)[0]
+
 
 class FactsSource:
     """Story facts in memory: replays of corpora, and tests. Implements `HistorySource`."""
@@ -51,6 +55,9 @@ class FactsSource:
         ]
         found.sort(key=lambda fact: -fact.p_negative)
         return without_other(series, found)[:limit]
+
+    def search(self, query: ArticleQuery) -> list[ScoredArticle]:
+        raise AlertError("backtest: keyword rules need the articles of a store; story facts have no text")
 
     def _between(self, start: datetime, end: datetime) -> list[StoryFact]:
         return self._facts[bisect_left(self._times, start) : bisect_left(self._times, end)]

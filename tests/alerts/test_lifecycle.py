@@ -31,7 +31,7 @@ def evidence(negative: int = 9, families: int = 3, **baseline: Any) -> Evidence:
         p_value=2e-4,
         families=families,
         model_version="v1",
-        rule={},
+        rule={"name": RULE.name, "scope": list(RULE.scope)},
         baseline=baseline,
     )
 
@@ -187,6 +187,11 @@ def test_alerts_of_a_rule_that_is_off_or_narrowed_are_resolved() -> None:
     off = step(alerts=(open_alert(),), rule=replace(RULE, enabled=False))
     narrowed = step(alerts=(open_alert(),), rule=replace(RULE, scope=("all",)))
     assert kinds(off) == kinds(narrowed) == [TransitionKind.RESOLVE]
+
+
+def test_what_the_supervisor_raised_is_not_for_rules_to_resolve() -> None:
+    proof = replace(evidence(), rule={"name": "worker", "kind": "quiet"})
+    assert step(alerts=(open_alert("pipeline", rule="worker", evidence=proof),)) == []
 
 
 def test_ten_thousand_series_at_once_give_one_transition_each() -> None:
