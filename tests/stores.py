@@ -1,4 +1,4 @@
-"""Fixtures that give stores; import them where they are needed. A migrated store is copied, not migrated again."""
+"""Fixtures that give stores; a folder's conftest.py imports them. A migrated store is copied, not migrated again."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from monitor.store import open_store
+from monitor.store.schema import metadata
 from monitor.store.sql import SqlStore
 from tests.postgres import Postgres, running_postgres
 
@@ -31,10 +33,21 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def migrated_postgres(postgres: Postgres) -> str:
-    """Name of a database to copy."""
     url = postgres.database()
     open_store(url).close()
-    return url.split("@/")[1].split("?")[0]
+    return url
+
+
+@pytest.fixture
+def postgres_url(migrated_postgres: str) -> str:
+    """The migrated database, emptied: much cheaper than a new one."""
+    tables = ", ".join([*metadata.tables, "article_search"])
+    with psycopg.connect(migrated_postgres, autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")  # the audit log refuses to be emptied
+        connection.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")  # type: ignore[arg-type]
+        connection.execute("ALTER SEQUENCE article_id RESTART")
+        connection.execute("INSERT INTO counters (name, value) VALUES ('data_version', 1)")
+    return migrated_postgres
 
 
 @pytest.fixture
@@ -47,10 +60,7 @@ def sqlite_url(empty_sqlite: Path, tmp_path: Path) -> str:
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def store_url(request: pytest.FixtureRequest) -> str:
     """A fresh, migrated store on each of the two databases."""
-    if request.param == "sqlite":
-        return str(request.getfixturevalue("sqlite_url"))
-    server: Postgres = request.getfixturevalue("postgres")
-    return server.database(template=request.getfixturevalue("migrated_postgres"))
+    return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
 
 
 @pytest.fixture
