@@ -574,3 +574,4 @@ class StatusCounts:
     model_version: str | None
     data_as_of: datetime | None  # newest first_seen, or newest successful poll if later
     samples: int = 0  # articles of the sample news
+    store: dict[str, Any] = field(default_factory=dict)  # kind, version, write-ahead log, who checkpoints, paused

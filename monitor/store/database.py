@@ -11,6 +11,7 @@ import json
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -115,14 +116,14 @@ def make_engine(url: str, *, busy_timeout_s: float) -> Engine:
 class Database:
     """What every part of the store stands on."""
 
-    def __init__(self, url: str, engine: Engine, *, role: str, busy_timeout_s: float, wal_hard: int = WAL_HARD) -> None:
+    def __init__(self, url: str, engine: Engine, *, role: str, wal_limit: int, read_timeout_s: float) -> None:
         self.url = url
         self.role = role
         self.engine = engine
         self.is_sqlite = engine.dialect.name == "sqlite"
         self.path = sqlite_path(url)
-        self._busy_timeout_s = busy_timeout_s
-        self._wal_hard = wal_hard
+        self._wal_limit = wal_limit
+        self._read_timeout_s = read_timeout_s
         self._bulk_statements: dict[tuple[str, ...], str] = {}
         self._checkpointing = threading.Lock()
         self._checkpoint_lock: int | None = None
@@ -133,12 +134,28 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """One consistent snapshot. Keep it short: a long read holds the WAL back (S3)."""
+        """One consistent snapshot, bounded in time: a long read would hold the WAL back (S3)."""
         with wrap_store_errors(), self.engine.connect() as connection:
             if not self.is_sqlite:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            with connection.begin():
+            with connection.begin(), self._bounded(connection):
                 yield connection
+
+    @contextmanager
+    def _bounded(self, connection: Connection) -> Iterator[None]:
+        """Interrupt what reads for longer than the read timeout."""
+        if not self.is_sqlite:
+            connection.execute(text(f"SET LOCAL statement_timeout = {int(self._read_timeout_s * 1000)}"))
+            yield
+            return
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        deadline = time.monotonic() + self._read_timeout_s
+        raw.set_progress_handler(lambda: time.monotonic() > deadline, 50_000)
+        try:
+            yield
+        finally:
+            raw.set_progress_handler(None, 0)
 
     @contextmanager
     def write(self, *, ingest: bool = False, shown: bool = True) -> Iterator[Connection]:
@@ -227,9 +244,9 @@ class Database:
 
     def _make_room(self, ingest: bool) -> None:
         size = self.wal_bytes()
-        if size < WAL_SOFT and size < self._wal_hard:
+        if size < min(WAL_SOFT, self._wal_limit):
             return
-        if not self._checkpoint() and ingest and self.wal_bytes() >= self._wal_hard:
+        if not self._checkpoint() and ingest and self.wal_bytes() >= self._wal_limit:
             raise StoreBusyError(
                 f"store: ingestion pauses, the write-ahead log has {size // 2**20} MB because a reader stays open "
                 "or another process checkpoints; it goes on by itself when the reader ends"
@@ -244,18 +261,38 @@ class Database:
         except OSError:
             os.close(handle)
             return None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, str(os.getpid()).encode(), 0)
         return handle
 
-    @property
-    def is_checkpointer(self) -> bool:
-        return self._checkpoint_lock is not None
+    def describe(self, connection: Connection) -> dict[str, Any]:
+        """What `status` says of the store itself."""
+        if self.path is None:
+            return {"kind": "postgresql", "version": connection.execute(text("SHOW server_version")).scalar_one()}
+        size = self.wal_bytes()
+        return {
+            "kind": "sqlite",
+            "version": sqlite3.sqlite_version,
+            "wal_reset_fault": (3, 7, 0) <= sqlite3.sqlite_version_info <= (3, 51, 2),
+            "wal_bytes": size,
+            "ingestion_paused": size >= self._wal_limit,
+            "checkpointer": self._checkpointer(),
+        }
 
-    @property
-    def ingestion_paused(self) -> bool:
-        return self.wal_bytes() >= self._wal_hard
+    def _checkpointer(self) -> int | None:
+        """Process that holds the checkpoint lock, None when nobody does."""
+        if self._checkpoint_lock is not None:
+            return os.getpid()
+        free = self._take_checkpoint_lock()
+        if free is not None:
+            os.close(free)
+            return None
+        with suppress(OSError, ValueError):
+            return int(Path(f"{self.path}.checkpoint").read_text())
+        return None
 
     def close(self) -> None:
-        if self.is_checkpointer:
+        if self._checkpoint_lock is not None:
             self._checkpoint()
         self.engine.dispose()
         if self._checkpoint_lock is not None:

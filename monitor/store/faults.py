@@ -40,7 +40,9 @@ def translate(error: BaseException, where: str = "") -> StoreError:
         part in low for part in _BUSY
     ):
         return StoreBusyError(f"{at}locked for longer than the wait ({first}); try again")
-    if isinstance(error, psycopg.errors.SerializationFailure | psycopg.errors.QueryCanceled):
+    if isinstance(error, psycopg.errors.QueryCanceled) or low == "interrupted":
+        return StoreBusyError(f"{at}a read took longer than its limit and was stopped; ask for a shorter span")
+    if isinstance(error, psycopg.errors.SerializationFailure):
         return StoreBusyError(f"{at}{first}; try again")
     if isinstance(error, psycopg.errors.DiskFull) or any(part in low for part in _FULL):
         return StoreError(f"{at}the disk is full; free some space, nothing that was committed is lost")

@@ -134,6 +134,7 @@ class LifecyclePart(AlertsPart, ScoringPart, CountingPart):
             newest = connection.execute(select(func.max(articles.c.first_seen))).scalar()
             polled = connection.execute(select(func.max(feeds.c.last_success))).scalar()
             as_of = max((at for at in (newest, polled) if at is not None), default=None)
+            about = self.describe(connection)
             whole = stories.c.merged_into.is_(None)
             return StatusCounts(
                 articles=_count(connection, articles),
@@ -150,6 +151,7 @@ class LifecyclePart(AlertsPart, ScoringPart, CountingPart):
                 deliveries=_delivery_counts(connection),
                 model_version=None if live is None else live.version,
                 data_as_of=None if as_of is None else when(as_of),
+                store=about,
                 samples=int(
                     connection.execute(select(func.count()).select_from(articles).where(articles.c.sample)).scalar_one()
                 ),

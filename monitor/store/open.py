@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.engine import make_url
 
 from monitor.errors import StoreError
-from monitor.store.database import make_engine, normal_url, sqlite_path
+from monitor.store.database import WAL_HARD, make_engine, normal_url, sqlite_path
 from monitor.store.faults import wrap_store_errors
 from monitor.store.schema import APPLICATION_ID, HEAD
 from monitor.store.sql import SqlStore
@@ -28,11 +28,19 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x48574D49  # advisory lock on PostgreSQL
 
 
-def open_store(url: str, *, role: Role = "tool", busy_timeout_s: float = 40.0) -> SqlStore:
+def open_store(
+    url: str,
+    *,
+    role: Role = "tool",
+    busy_timeout_s: float = 40.0,
+    read_timeout_s: float = 60.0,
+    wal_limit: int = WAL_HARD,
+) -> SqlStore:
     """The store at a SQLAlchemy URL, migrated to the newest schema; a missing SQLite file is made.
 
     role: `worker` keeps the checkpoint lock of SQLite for its life; the others only borrow it for a moment when the
     WAL grows and no worker runs. busy_timeout_s: how long a write waits for another one before `StoreBusyError`.
+    read_timeout_s: a single read that takes longer is stopped. wal_limit: bytes of WAL at which ingestion pauses.
     Raises `StoreError` when there is something at that place that is not ours, and never changes it.
     """
     path = sqlite_path(url)
@@ -46,7 +54,7 @@ def open_store(url: str, *, role: Role = "tool", busy_timeout_s: float = 40.0) -
     except BaseException:
         engine.dispose()
         raise
-    return SqlStore(url, engine, role=role, busy_timeout_s=busy_timeout_s)
+    return SqlStore(url, engine, role=role, wal_limit=wal_limit, read_timeout_s=read_timeout_s)
 
 
 def shown_url(url: str) -> str:
