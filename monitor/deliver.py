@@ -17,6 +17,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
+import structlog
+
 from monitor.domain import (
     AlertState,
     ChannelConfig,
@@ -31,6 +33,8 @@ from monitor.notify.kinds import KINDS
 from monitor.notify.plan import QuietHours, group_clock, plan_reminders
 from monitor.notify.render import render, test_payload
 from monitor.store.base import Alerts, Deliveries, Desk
+
+log = structlog.get_logger("deliver")
 
 LEASE: Final = timedelta(minutes=10)
 BUDGET_S: Final = 240.0  # sending stops well within the lease, so that nobody else takes what is in hand
@@ -66,11 +70,21 @@ class DeliveryReport:
 
 @dataclass
 class Pacer:
-    """Least time between two messages of a channel. Keep one for the life of the worker."""
+    """Least time between two messages of a channel, and the pauses that it asked for. Keep one for the life of the
+    worker."""
 
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     _last: dict[str, float] = field(default_factory=dict)
+    _held: dict[str, float] = field(default_factory=dict)
+
+    def hold(self, channel: str, seconds: float) -> None:
+        """Nothing is sent to the channel for so long: it said so (Retry-After)."""
+        self._held[channel] = self.clock() + seconds
+
+    def held(self, channel: str) -> float:
+        """Seconds of the pause that are left."""
+        return max(0.0, self._held.get(channel, 0.0) - self.clock())
 
     def wait(self, channel: str, pace_s: float) -> None:
         last = self._last.get(channel)
@@ -102,19 +116,19 @@ def deliver_due(
     by_channel: dict[str, list[Batch]] = defaultdict(list)
     for batch in batches:
         by_channel[batch[0].channel].append(batch)
-    outcomes: queue.Queue[tuple[Batch, SendOutcome] | None] = queue.Queue()
+    ledger = _Ledger()
     deadline = time.monotonic() + budget_s
     steady = pacer or Pacer()
 
     def work(name: str) -> None:
         try:
-            _send_all(configs.get(name), by_channel[name], channels_factory, steady, deadline, outcomes)
+            _send_all(configs.get(name), by_channel[name], channels_factory, steady, deadline, ledger)
         finally:
-            outcomes.put(None)
+            ledger.finished()
 
     for name in by_channel:
         threading.Thread(target=work, args=(name,), name=f"headwind-send-{name}", daemon=True).start()
-    return _record_all(store, outcomes, len(by_channel), deadline + 60.0, now, rng or random.Random())
+    return _record_all(store, ledger, len(by_channel), deadline + 60.0, now, rng or random.Random())
 
 
 def plan_repeats(store: DeliverStore, now: datetime, *, links_base: str = "") -> int:
@@ -139,8 +153,13 @@ def plan_repeats(store: DeliverStore, now: datetime, *, links_base: str = "") ->
 
 
 def quiet_hours_of(store: Desk) -> QuietHours | None:
-    """The desk's quiet hours. Raises `DeliveryError` naming the field when the setting cannot be used."""
-    return QuietHours.from_setting(store.setting(QUIET_HOURS_SETTING))
+    """The desk's quiet hours. The page checks them when they are set; should they be unusable all the same, alerts
+    go out at once and the log says why: a setting must not hold back what nobody asked it to."""
+    try:
+        return QuietHours.from_setting(store.setting(QUIET_HOURS_SETTING))
+    except DeliveryError as error:
+        log.warning("quiet hours are not used", reason=str(error))
+        return None
 
 
 def recent_clock(store: Deliveries) -> dict[tuple[str, str], datetime]:
@@ -198,62 +217,99 @@ def _batches(deliveries: Sequence[Delivery]) -> list[Batch]:
     return [tuple(sorted(batch, key=lambda one: one.id)) for batch in grouped.values()]
 
 
+class _Ledger:
+    """Between the sending threads and the one that records: a thread sends its next message only when the one before
+    is written down, so that a kill repeats at most one message of each channel."""
+
+    def __init__(self) -> None:
+        self._told: queue.Queue[tuple[Batch, SendOutcome, threading.Event] | None] = queue.Queue()
+        self._closed = threading.Event()
+
+    def tell(self, batch: Batch, outcome: SendOutcome) -> bool:
+        """Hand over an outcome and wait until it is recorded; False when nobody records any more."""
+        recorded = threading.Event()
+        self._told.put((batch, outcome, recorded))
+        while not recorded.wait(0.2):
+            if self._closed.is_set():
+                return False
+        return True
+
+    def finished(self) -> None:
+        self._told.put(None)
+
+    def next(self, timeout: float) -> tuple[Batch, SendOutcome, threading.Event] | None:
+        """The next outcome, None when a thread has finished; raises queue.Empty."""
+        return self._told.get(timeout=max(0.0, timeout))
+
+    def close(self) -> None:
+        self._closed.set()
+
+
 def _send_all(
     config: ChannelConfig | None,
     batches: Sequence[Batch],
     channels_factory: ChannelFactory,
     pacer: Pacer,
     deadline: float,
-    outcomes: queue.Queue[tuple[Batch, SendOutcome] | None],
+    ledger: _Ledger,
 ) -> None:
     channel: Channel | None = None
     for batch in batches:
         if time.monotonic() > deadline:
             return
-        if config is None or not config.enabled:
-            why = "there is no such channel any more" if config is None else "the channel is switched off"
-            outcomes.put((batch, SendOutcome(status="failed", detail=why)))
-            continue
         try:
-            channel = channel or channels_factory(config)
-            message = render(batch, config.kind)
+            if config is not None and config.enabled and channel is None:
+                channel = channels_factory(config)
+            outcome = _send(config, channel, batch, pacer)
         except DeliveryError as error:
-            outcomes.put((batch, SendOutcome(status="retry", detail=str(error))))
-            continue
-        except (KeyError, TypeError, ValueError) as error:
-            detail = f"the stored message cannot be read ({type(error).__name__})"
-            outcomes.put((batch, SendOutcome(status="failed", detail=detail)))
-            continue
-        pacer.wait(config.name, KINDS[config.kind].pace_s)
-        try:
-            outcome = channel.send(message)
-        except Exception as error:  # a bug in one channel: visible on its deliveries, and no other channel suffers
-            outcome = SendOutcome(status="retry", detail=f"internal error in the channel ({type(error).__name__})")
-        outcomes.put((batch, outcome))
+            outcome = SendOutcome(status="retry", detail=str(error))  # an option to correct; the alert is not lost
+        if not ledger.tell(batch, outcome):
+            return
+
+
+def _send(config: ChannelConfig | None, channel: Channel | None, batch: Batch, pacer: Pacer) -> SendOutcome:
+    if config is None or channel is None:
+        why = "there is no such channel any more" if config is None else "the channel is switched off"
+        return SendOutcome(status="failed", detail=why)
+    left = pacer.held(config.name)
+    if left > 0:
+        return SendOutcome(status="retry", detail="the channel asked for a pause", retry_after_s=left)
+    try:
+        message = render(batch, config.kind)
+    except (KeyError, TypeError, ValueError) as error:
+        return SendOutcome(status="failed", detail=f"the stored message cannot be read ({type(error).__name__})")
+    pacer.wait(config.name, KINDS[config.kind].pace_s)
+    try:
+        outcome = channel.send(message)
+    except Exception as error:  # a bug in one channel: visible on its deliveries, and no other channel suffers
+        return SendOutcome(status="retry", detail=f"internal error in the channel ({type(error).__name__})")
+    if outcome.status == "retry" and outcome.retry_after_s:
+        pacer.hold(config.name, min(outcome.retry_after_s, RETRY_AFTER_CAP_S))
+    return outcome
 
 
 def _record_all(
-    store: Deliveries,
-    outcomes: queue.Queue[tuple[Batch, SendOutcome] | None],
-    senders: int,
-    deadline: float,
-    now: datetime,
-    rng: random.Random,
+    store: Deliveries, ledger: _Ledger, senders: int, deadline: float, now: datetime, rng: random.Random
 ) -> DeliveryReport:
-    """Write each outcome as it comes, on the caller's thread: a kill repeats at most what was in hand."""
+    """Write each outcome as it comes, on the caller's thread."""
     report = DeliveryReport()
-    while senders:
-        try:
-            item = outcomes.get(timeout=max(0.0, deadline - time.monotonic()))
-        except queue.Empty:
-            return replace(report, problems=(*report.problems, f"{senders} channels did not answer in time"))
-        if item is None:
-            senders -= 1
-            continue
-        batch, outcome = item
-        again = _next_try(batch, outcome, now, rng)
-        store.record_deliveries([(delivery.id, outcome, again) for delivery in batch], now)
-        report = _counted(report, batch, outcome, again)
+    try:
+        while senders:
+            try:
+                told = ledger.next(deadline - time.monotonic())
+            except queue.Empty:
+                late = f"{senders} channel{'s' if senders > 1 else ''} did not answer in time"
+                return replace(report, problems=(*report.problems, late))
+            if told is None:
+                senders -= 1
+                continue
+            batch, outcome, recorded = told
+            again = _next_try(batch, outcome, now, rng)
+            store.record_deliveries([(delivery.id, outcome, again) for delivery in batch], now)
+            recorded.set()
+            report = _counted(report, batch, outcome, again)
+    finally:
+        ledger.close()
     return report
 
 

@@ -147,6 +147,11 @@ def test_quiet_hours_are_read_from_the_desk_setting(store: Store):
     assert found is not None and found.start.hour == 22
 
 
+def test_quiet_hours_that_cannot_be_used_hold_back_nothing(store: Store):
+    store.set_setting("quiet_hours", {"start": "late", "end": "07:00"}, "ana", NOW)
+    assert quiet_hours_of(store) is None
+
+
 def test_the_test_button_sends_at_once_and_tells_how_it_went():
     sink = RecordingChannel("desk", SendOutcome(status="failed", detail="HTTP 404"))
     outcome = send_test(channel("desk", "console"), lambda config: sink, NOW, BASE)
