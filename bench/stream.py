@@ -107,7 +107,7 @@ def stories(
     if classifier is None:
         scored, scorer = _by_words(corpora, rows), "word list"
     else:
-        scored, scorer = _by_model(classifier, corpus, rows), classifier.version
+        scored, scorer = _by_model(classifier, f"{corpus}.{span[0]}.{span[1]}", rows), classifier.version
     who = {name: re.compile(rf"\b(?:{pattern})\b") for name, pattern in WATCHLIST.items()}
     facts = []
     for number, ((row, at, quality), (p_negative, p_positive, topics)) in enumerate(zip(rows, scored, strict=True)):
@@ -160,15 +160,14 @@ def _classifier() -> Any | None:
 Scored = tuple[float, float, tuple[str, ...]]
 
 
-def _by_model(classifier: Any, corpus: str, rows: Sequence[Any]) -> list[Scored]:
-    """Title and summary through the checkpoint, in blocks that are kept: a stopped run goes on where it was."""
-    from models.backend import join_title_and_summary
-
+def _by_model(classifier: Any, name: str, rows: Sequence[Any]) -> list[Scored]:
+    """Titles through the checkpoint, in blocks that are kept: a stopped run goes on where it was. Titles only, since
+    the corpora cut their summaries at different lengths."""
     WORK.mkdir(exist_ok=True)
     found: list[Scored] = []
-    size = 4000
+    size = 2000
     for start in range(0, len(rows), size):
-        kept = WORK / f"{corpus}.{classifier.version}.{start}.npz"
+        kept = WORK / f"{name}.{classifier.version}.{start}.npz"
         if not kept.exists():
             block = [
                 join_title_and_summary(row["title"], row.get("summary")) for row, _, _ in rows[start : start + size]
