@@ -169,10 +169,7 @@ def _by_model(classifier: Any, name: str, rows: Sequence[Any]) -> list[Scored]:
     for start in range(0, len(rows), size):
         kept = WORK / f"{name}.{classifier.version}.{start}.npz"
         if not kept.exists():
-            block = [
-                join_title_and_summary(row["title"], row.get("summary")) for row, _, _ in rows[start : start + size]
-            ]
-            said = classifier.predict(block)
+            said = classifier.predict([row["title"] for row, _, _ in rows[start : start + size]])
             np.savez(
                 kept,
                 p=np.array([(s.p_negative, s.p_positive) if s else (0.0, 0.0) for s in said], dtype=np.float32),
