@@ -182,7 +182,9 @@ def _slip(text: str, salt: int) -> str:
     words = text.split()
     long = [k for k, word in enumerate(words) if len(word) >= 6 and word.isalpha()]
     k = long[salt % len(long)]
-    words[k] = words[k][:2] + words[k][3] + words[k][2] + words[k][4:]
+    # The first pair that differs: swapping two equal letters would be no typo.
+    at = next(i for i in range(2, len(words[k]) - 1) if words[k][i] != words[k][i + 1])
+    words[k] = words[k][:at] + words[k][at + 1] + words[k][at] + words[k][at + 2 :]
     return " ".join(words)
 
 

@@ -99,9 +99,10 @@ def _low_rank(model: Any, method: str, rank: int, steps: int) -> Any:
     """Wrap the encoder's linear layers by peft; the heads outside stay as they are."""
     from peft import AdaLoraConfig, LoraConfig, get_peft_model
 
-    targets = sorted(
-        {name.rsplit(".", 1)[-1] for name, module in model.encoder.named_modules() if isinstance(module, nn.Linear)}
-    )
+    # The pooler is left out: nothing reads it, so its updates would get no gradient.
+    targets = [
+        name for name, module in model.encoder.named_modules() if isinstance(module, nn.Linear) and "pooler" not in name
+    ]
     common: dict[str, Any] = {"lora_alpha": 2 * rank, "lora_dropout": 0.05, "target_modules": targets}
     if method == "lora":
         config = LoraConfig(r=rank, **common)

@@ -147,6 +147,8 @@ def parse_shares(words: list[str]) -> dict[str, float]:
 
 def build_model(args: argparse.Namespace, corpus: Corpus) -> Any:
     """The network for this run: from a base or one of our checkpoints, with the heads the data needs."""
+    import torch
+
     from models.network import HeadwindModel
     from models.sources import SOURCES
 
@@ -157,7 +159,8 @@ def build_model(args: argparse.Namespace, corpus: Corpus) -> Any:
         heads[source.kind][source.head] = list(source.head_labels)
     config_file = Path(args.base) / "config.json"
     if config_file.is_file() and json.loads(config_file.read_text(encoding="utf-8")).get("model_type") == "headwind":
-        model = HeadwindModel.from_pretrained(args.base)
+        # Shipped weights are stored in halves, which the CPU cannot train.
+        model = HeadwindModel.from_pretrained(args.base, dtype=torch.float32)
     else:
         model = HeadwindModel.from_base(
             args.base,
@@ -260,7 +263,7 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
         budget=Budget(output, args.minutes * 60 if args.minutes else None),
         head_rate=args.head_rate,
         layer_decay=args.layer_decay,
-        teachers=[HeadwindModel.from_pretrained(folder) for folder in args.distil_from],
+        teachers=[HeadwindModel.from_pretrained(folder, dtype=torch.float32) for folder in args.distil_from],
         fgm=args.fgm,
         callbacks=[
             *([EarlyStoppingCallback(args.early_stopping)] if best else []),

@@ -1,0 +1,95 @@
+"""The int8 export: the same answers as fp32 within bounds, the same in every batch, and a complete release."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from models.calibrate import Calibration
+from models.export import agreement, export_fp32, export_int8, token_ids
+from models.predict_fp32 import product_logits
+from models.registry import verify
+from models.release import release
+from models.train import load_corpus
+from tests.models.tiny_checkpoint import SENTENCES
+from tests.models.tiny_data import foreign_file, product_file
+
+
+@pytest.fixture(scope="module")
+def exported(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with both graphs of the tiny checkpoint."""
+    folder = tmp_path_factory.mktemp("export")
+    export_fp32(tiny, folder / "fp32.onnx")
+    export_int8(tiny, folder / "int8.onnx", SENTENCES, max_length=48)
+    return folder
+
+
+def scores(path: Path, ids: list[list[int]]) -> list[np.ndarray]:
+    session = onnxruntime.InferenceSession(str(path))
+    found = []
+    for row in ids:
+        array = np.asarray([row], dtype=np.int64)
+        answer = session.run(None, {"input_ids": array, "attention_mask": np.ones_like(array)})
+        found.append(np.concatenate([part[0] for part in answer]))
+    return found
+
+
+def test_the_fused_graph_answers_as_torch_does(tiny: Path, exported: Path) -> None:
+    expected = np.concatenate(product_logits(tiny, SENTENCES), axis=1)
+    found = np.stack(scores(exported / "fp32.onnx", token_ids(tiny, SENTENCES, 48)))
+    assert np.abs(found - expected).max() < 1e-4
+
+
+def test_int8_stays_near_fp32(tiny: Path, exported: Path) -> None:
+    ids = token_ids(tiny, SENTENCES, 48)
+    full, small = np.stack(scores(exported / "fp32.onnx", ids)), np.stack(scores(exported / "int8.onnx", ids))
+    assert np.corrcoef(full.ravel(), small.ravel())[0, 1] > 0.99
+
+
+def test_a_text_scores_the_same_in_every_batch(tiny: Path, exported: Path) -> None:
+    session = onnxruntime.InferenceSession(str(exported / "int8.onnx"))
+    ids = token_ids(tiny, SENTENCES, 48)
+    width = max(map(len, ids))
+    batch = np.zeros((len(ids), width), dtype=np.int64)
+    mask = np.zeros_like(batch)
+    for row, found in enumerate(ids):
+        batch[row, : len(found)], mask[row, : len(found)] = found, 1
+    together = np.concatenate(session.run(None, {"input_ids": batch, "attention_mask": mask}), axis=1)
+    alone = np.stack(scores(exported / "int8.onnx", ids))
+    assert np.abs(together - alone).max() < 1e-4
+
+
+def test_agreement_counts_equal_answers() -> None:
+    class Heads:
+        def __init__(self, sign: float) -> None:
+            self.sentiment = np.array([[2.0, 0, 0], [0, 0, 2.0 * sign]])
+            self.topics = np.zeros((2, 20))
+            self.primary = np.eye(20)[:2] * 5
+
+    found = agreement(Heads(1.0), Heads(-1.0), Calibration.identity())
+    assert (found.sentiment, found.topics, found.texts) == (0.5, 1.0, 2)
+
+
+def test_a_release_is_complete_and_verified(tiny: Path, tmp_path: Path) -> None:
+    shutil.copyfile(tiny / "config.json", tmp_path / "config.json")
+    trained = tmp_path / "trained"
+    shutil.copytree(tiny, trained)
+    (trained / "tokenizer_config.json").write_text("{}", encoding="utf-8")
+    corpus = load_corpus([product_file(tmp_path)], [])
+    folder = release(trained, "trial-1", tmp_path, corpus, "tiny-bert", {"rounds": 1}, limits=["Only a trial."])
+    manifest = verify(folder)
+    assert set(manifest.files) >= {"model.safetensors", "model.int8.onnx", "tokenizer.json", "config.json"}
+    assert manifest.metrics["test"]["sentiment"]["n"] > 0 and "int8_agreement" in manifest.metrics
+    Calibration.from_manifest(json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
+    card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "Only a trial." in card and "headlines" in card and str(tmp_path) not in card
+
+
+def test_a_foreign_head_of_a_release_is_measured(tmp_path: Path) -> None:
+    corpus = load_corpus([foreign_file(tmp_path), product_file(tmp_path)], [])
+    assert {example.source for example in corpus.part("test")} <= {"financial_phrasebank", "headlines"}

@@ -1,0 +1,122 @@
+"""Training runs end to end on a tiny base, resumes after a kill, and its options run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.augment import Augmenter
+from models.errors import ModelError
+from models.network import IGNORE, HeadwindModel
+from models.pretrain import mask_tokens
+from models.train import METHODS, add_parser, load_corpus, run
+from tests.models.tiny_data import base_folder, foreign_file, product_file
+
+QUICK = ["--rounds", "1", "--batch-size", "16", "--rank", "2", "--frozen-layers", "1", "--rate", "1e-3"]
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a base and two labelled files."""
+    folder = tmp_path_factory.mktemp("train")
+    base_folder(folder / "base")
+    product_file(folder)
+    foreign_file(folder)
+    return folder
+
+
+def arguments(ground: Path, output: Path, *more: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers(dest="command"))
+    data = [str(ground / "headlines.csv"), str(ground / "financial_phrasebank.csv")]
+    words = ["train", "--data", *data, "--base", str(ground / "base"), "--output", str(output), *QUICK, *more]
+    return parser.parse_args(words)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_trains_and_leaves_a_checkpoint(ground: Path, tmp_path: Path, method: str) -> None:
+    assert run(arguments(ground, tmp_path, "--method", method)) == 0
+    described = json.loads((tmp_path / "final" / "run.json").read_text(encoding="utf-8"))
+    assert described["trainable_parameters"] > 0
+    assert str(tmp_path) not in json.dumps(described) and str(ground) not in json.dumps(described)
+    model = HeadwindModel.from_pretrained(tmp_path / "final")
+    assert model.auxiliary_names == ["financial_phrasebank"]
+    assert not [name for name, _ in model.named_parameters() if "lora" in name]
+
+
+def test_training_learns(ground: Path, tmp_path: Path) -> None:
+    run(arguments(ground, tmp_path, "--rounds", "8", "--rate", "3e-3", "--head-rate", "1e-2"))
+    history = json.loads((tmp_path / "final" / "run.json").read_text(encoding="utf-8"))["history"]
+    losses = [entry["loss"] for entry in history if "loss" in entry]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--fgm", "0.5"],
+        ["--augment", "0.5"],
+        ["--class-weights"],
+        ["--accumulate", "2"],
+        ["--mlm", "0.5"],
+        ["--early-stopping", "1", "--save-every", "4"],
+        ["--exclude", "financial_phrasebank"],
+        ["--minutes", "0.001"],
+        ["--train-embeddings", "--dropout", "0.3", "--encoder-dropout", "0.2", "--weight-decay", "0.1"],
+    ],
+)
+def test_an_option_runs(ground: Path, tmp_path: Path, options: list[str]) -> None:
+    assert run(arguments(ground, tmp_path, *options)) == 0
+    if options[0] == "--exclude":
+        assert HeadwindModel.from_pretrained(tmp_path / "final").auxiliary_names == []
+
+
+def test_two_teachers_become_one_pupil(ground: Path, tmp_path: Path) -> None:
+    for seed in ("1", "2"):
+        run(arguments(ground, tmp_path / seed, "--seed", seed, "--minutes", "0.01"))
+    teachers = [str(tmp_path / seed / "final") for seed in ("1", "2")]
+    assert run(arguments(ground, tmp_path / "pupil", "--distil-from", *teachers)) == 0
+
+
+def test_a_killed_run_goes_on_from_its_checkpoint(ground: Path, tmp_path: Path) -> None:
+    run(arguments(ground, tmp_path, "--save-every", "5"))
+    steps = sorted(int(path.name.split("-")[1]) for path in tmp_path.glob("checkpoint-*"))
+    (tmp_path / f"checkpoint-{steps[-1]}").rename(tmp_path / "gone")
+    assert run(arguments(ground, tmp_path, "--save-every", "5", "--resume")) == 0
+    assert (tmp_path / f"checkpoint-{steps[-1]}").exists()
+
+
+def test_resuming_nothing_is_refused(ground: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="holds no checkpoint"):
+        run(arguments(ground, tmp_path, "--resume"))
+
+
+def test_the_corpus_states_its_files(ground: Path) -> None:
+    corpus = load_corpus([ground / "headlines.csv", ground / "financial_phrasebank.csv"], [])
+    product, foreign = corpus.files
+    assert product["used_for"] == "sentiment and topics" and foreign["licence"] == "CC BY-NC-SA 3.0"
+    assert len(product["sha256"]) == 64 and product["rows"] == 252
+    assert corpus.part("train") and all(e.auxiliary is None for e in corpus.part("train", product_only=True))
+
+
+def test_augmentation_is_repeatable_and_leaves_numbers_alone() -> None:
+    text = "Northwind to close seventeen branches after 3.5 percent fall"
+    first = [Augmenter(1.0)(text, random.Random(seed)) for seed in range(30)]
+    assert first == [Augmenter(1.0)(text, random.Random(seed)) for seed in range(30)]
+    assert len(set(first)) > 3 and all("3.5" in changed for changed in first)
+    assert Augmenter(0.0)(text, random.Random(1)) == text
+
+
+def test_masking_hides_about_a_seventh_and_no_special_token() -> None:
+    ids = torch.arange(100, 1100).reshape(10, 100)
+    special = torch.zeros_like(ids, dtype=torch.bool)
+    special[:, 0] = True
+    inputs, targets = mask_tokens(ids, special, 4, 2000, torch.Generator().manual_seed(1))
+    hidden = targets != IGNORE
+    assert 0.1 < hidden.float().mean() < 0.2
+    assert not hidden[:, 0].any() and torch.equal(inputs[~hidden], ids[~hidden])
