@@ -10,7 +10,7 @@ import queue
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -39,7 +39,7 @@ from monitor.feeds.stories import WINDOW, Item, StoryIndex
 from monitor.store.base import Store
 from monitor.text.language import detect_language
 
-_REMEMBERED = 2 * WINDOW  # how far back the story index reaches
+_REMEMBERED = WINDOW + timedelta(hours=12)  # how far back the story index reaches
 
 
 def prime_index(store: Store, index: StoryIndex, now: datetime) -> None:

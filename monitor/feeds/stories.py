@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.domain import Article
-from monitor.feeds.title_match import Title, normalise, same_story
+from monitor.feeds.title_match import LOOSE, Title, gram_likeness, normalise, same_story
 
 WINDOW = timedelta(hours=72)
-BANDS, ROWS = 20, 2
+BANDS, ROWS = 28, 3
 GRAM = 3
-_BUCKET = 64  # candidates looked at per band: a headline template fills buckets with thousands that do not match
+_BUCKET = 40  # candidates looked at per band: a headline template fills buckets with thousands that do not match
 _SEED = 20_260_101
 
 
@@ -115,26 +115,30 @@ class StoryIndex:
 
     def _place(self, item: Item, title: Title, bands: tuple[int, ...]) -> str:
         published = item.published.timestamp()
-        best: _Entry | None = None
-        best_score = 0.0
-        seen: set[int] = set()
-        for band in bands:
-            for entry in reversed(self._buckets.get(band, ())[-_BUCKET:]):
-                if id(entry) in seen:
-                    continue
-                seen.add(id(entry))
-                first = entry.first or entry
-                if abs(published - first.published) > self._window_s:
-                    continue
-                score = same_story(title, entry.title)
-                if score > best_score and (first is entry or same_story(title, first.title, chained=True) > 0):
-                    best, best_score = entry, score
+        best = self._best(title, published, bands) if title.text else None
         if best is None:  # a new story
             entry = _Entry(title, published, item.identity, None, bands, item.feed_id)
         else:
             entry = _Entry(title, published, best.story, best.first or best, bands, item.feed_id)
         self._add(item.identity, entry)
         return entry.story
+
+    def _best(self, title: Title, published: float, bands: tuple[int, ...]) -> _Entry | None:
+        """The article that is most surely the same story, within the window of that story's first article."""
+        candidates: dict[int, _Entry] = {}
+        for band in bands:
+            bucket = self._buckets.get(band)
+            if bucket:
+                candidates.update((id(entry), entry) for entry in bucket[-_BUCKET:])
+        best, best_score = None, 0.0
+        for entry in candidates.values():
+            first = entry.first or entry
+            if abs(published - first.published) > self._window_s:
+                continue
+            score = same_story(title, entry.title, published - entry.published)
+            if score > best_score and (first is entry or gram_likeness(title, first.title) >= LOOSE):
+                best, best_score = entry, score
+        return best
 
     def _add(self, identity: str, entry: _Entry) -> None:
         self._stories[identity] = entry
@@ -145,8 +149,9 @@ class StoryIndex:
 # ── signatures ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 _random = np.random.default_rng(_SEED)
-_MULTIPLY = (_random.integers(1, 2**32, BANDS * ROWS, dtype=np.uint64) | np.uint64(1)).astype(np.uint64)
-_ADD = _random.integers(0, 2**32, BANDS * ROWS, dtype=np.uint64)
+# 64-bit odd factors, so that products wrap: without it the smallest hash would win under every function.
+_MULTIPLY = _random.integers(1, 2**63, BANDS * ROWS, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+_ADD = _random.integers(0, 2**63, BANDS * ROWS, dtype=np.uint64)
 _BAND_KEY = _random.integers(1, 2**62, (BANDS, ROWS), dtype=np.uint64) | np.uint64(1)
 _SHIFT = np.uint64(32)
 
@@ -174,7 +179,7 @@ def _bands_of_block(texts: Sequence[str]) -> list[tuple[int, ...]]:
     grams ^= grams >> _SHIFT
     # A title's own grams only: those that reach into the next title are left out.
     own = np.concatenate([np.arange(s, e - GRAM + 1) for s, e in zip(starts, ends, strict=True)])
-    hashes = grams[own] & np.uint64(0xFFFFFFFF)
+    hashes = grams[own]
     offsets = np.concatenate(([0], np.cumsum(lengths - GRAM + 1)[:-1]))
     signature: NDArray[np.uint64] = np.empty((len(texts), BANDS * ROWS), dtype=np.uint64)
     for index in range(BANDS * ROWS):

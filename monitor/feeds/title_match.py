@@ -1,112 +1,246 @@
-"""Whether two titles report the same event: alike in their characters, and not apart in what changes the event.
+"""Whether two titles report the same event: alike in characters and rare words, and not apart in what changes it.
 
-"Acme rises 5 %" and "Acme rises 7 %" are almost the same string and not the same story. So likeness alone does not
-decide: other numbers, a negation on one side only, or the opposite direction keep two titles apart.
+"Acme rises 5 %" and "Acme rises 7 %" are almost the same string and not the same story, so likeness alone does not
+decide. Other numbers, weekdays or months on both sides, a negation or an outcome on one side only keep titles apart,
+and so does a recurring column. What is left is weighed by a logistic regression over eight measures of likeness,
+fitted by bench/stories.py on labelled pairs; docs/feeds.md has the figures.
+
+How rare a word is comes from a fixed table, so that the same two titles always get the same answer.
 """
 
 from __future__ import annotations
 
+import csv
+import math
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+THRESHOLD = 0.74  # probability from which two titles are one story
+LOOSE = 0.25  # likeness to the first title of a story that its later articles must keep, so that chains do not drift
+WORTH_A_LOOK = 0.26  # gram likeness below which nothing else is computed
+_GRAM = 3
+_RECURS_AFTER_S = 20 * 3600.0
 
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-ALIKE = 0.50  # Jaccard of character 3-grams from which two titles are one story
-CONTAINED = 0.80  # share of the shorter title that the longer one holds, for a title with a lead attached
-CHAINED = 0.30  # likeness to the first title of the story, so that chains do not drift
-_CONTAINED_LENGTH = 25  # characters below which containment says nothing
-_GRAM = 3
+# ── what a title is made of ──────────────────────────────────────────────────────────────────────────────────────
 
-_WIRE_PREFIX = re.compile(
-    r"^(?:(?:update|refile|corrected|wrapup|exclusive|breaking|breakingviews|brief|rpt|timeline|factbox|analysis"
-    r"|insight|live|just in|watch|correction|advisory|alert|fixed)\b[\s\d]*(?:\([^)]*\))?\s*[-:–—|]+\s*)+",
+_PREFIX = re.compile(
+    r"^(?:(?:update|refile|corrected|correction from source|wrapup|exclusive|breaking|breakingviews|brief|rpt|timeline"
+    r"|chronology|factbox|analysis|insight|live|instant view|analyst view|view|watch|highlights|explainer|advisory"
+    r"|alert)\b[\s\d]*(?:\([^)]*\))?\s*[-:–—|：]+\s*)+",
     re.IGNORECASE,
 )
-_SOURCE_SUFFIX = re.compile(r"\s+[-–—|]\s+[^-–—|]{2,30}$")
-_NOT_WORD = re.compile(r"[^\w%$€£¥.]+|_+|\.(?!\d)|(?<!\d)\.(?=\d)")
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_SUFFIX = re.compile(
+    r"\s*(?:[:,|–—]|\s-)\s*(?:[\w.'’ ]{0,30}\b(?:sources?|reports?|officials?|says?|said|website|memo|projects|shows"
+    r"|court|lawyer)|more|as it happened|markets wrap|[a-z]+\.com|reuters|bloomberg)\s*$",
+    re.IGNORECASE,
+)
+_PARENTHESIS = re.compile(r"\((?:podcast|update \d|video|audio)\)", re.IGNORECASE)
+_BAR = re.compile(r"\s+\|\s+.*$")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
-_NEGATION = _words(
+_NOT_WORD = re.compile(r"[^\w$.]+|_+|\.(?!\d)|(?<!\d)\.(?=\d)")
+_WORD = re.compile(r"[a-z\u00df-\u024f]+|\d+(?:\.\d+)?")
+_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_ZH_NUMBER = re.compile(
+    "亚洲|欧洲|美洲|非洲|黄金|国债|第[一二三四五六七八九十]+|[一二三四五六七八九十]+月|周[一二三四五六日]"
+)
+_CAPITALISED = re.compile(r"[A-Za-z][\w'&.-]*")
+_SAME = (("n't", " not"), ("u.s.", "us"), ("u.k.", "uk"), ("'s ", " "), ("pct", "percent"), ("%", " percent"))
+_STOP = _words(
     """
-    no not never none without cannot fails failed denies denied deny rejects rejected n't
+    a an the of to in on at for and or as by is are was were be with from that this it its his her their has have had
+    after over into amid than says said say will would could may might about more new us u s uk report reports reported
+    source sources news how why what who when
     """
 )
-_ZH_NEGATION = re.compile("[不未没無无否非]")
-_UP = _words(
+_COUNTED = {
+    word: str(value)
+    for words in (
+        "zero one two three four five six seven eight nine ten eleven twelve",
+        "- first second third fourth fifth sixth seventh eighth ninth tenth",
+    )
+    for value, word in enumerate(words.split())
+}
+_DAYS_AND_MONTHS = _words(
     """
-    up rise rises rose rising gain gains gained higher jump jumps surge surges surged climb climbs
-    climbed beat beats raise raises raised upgrade upgrades upgraded increase increases increased buy
-    soar soars rally rallies wins win profit growth tops outperform hike hikes hiked
-    """
-)
-_DOWN = _words(
-    """
-    down fall falls fell falling loss losses lost lower drop drops dropped slump slumps slide slides
-    slid decline declines declined miss misses missed cut cuts lowers lowered downgrade downgrades
-    downgraded decrease decreases decreased sell plunge plunges plunged tumble tumbles sink sinks sank
-    loses lose contraction underperform
+    monday mon tuesday tue tues wednesday wed thursday thu thurs friday fri saturday sunday
+    january february march april june july august september october november december
     """
 )
-_ZH_UP = re.compile("[涨升增盈]|上调|走高|利好|买入")
-_ZH_DOWN = re.compile("[跌降减亏]|下调|走低|利空|卖出|下挫")
+_OUTCOME = _words("not no never denie deny rejec fail withd aband acqui guilt suspe delay")
+_UP = _words("up rise gain highe jump surge climb beat raise upgra incre buy soar rally win profi")
+_DOWN = _words("down fall fell loss lower drop slump slide decli miss cut downg decre sell plung tumbl sink lose")
 
 
 @dataclass(frozen=True, slots=True)
 class Title:
-    """A title as it is compared. text: folded, without wire prefix, source suffix and punctuation."""
+    """A title as it is compared. text: folded, without wire prefix, attribution and punctuation."""
 
     text: str
-    words: frozenset[str]
-    grams: frozenset[str]
+    tokens: tuple[str, ...]
     numbers: frozenset[str]
-    negated: bool
-    direction: int  # 1 up, -1 down, 0 neither or both
+    names: frozenset[str] | None  # None where capitals say nothing
+    chinese: bool
+
+    @property
+    def grams(self) -> frozenset[str]:
+        """Computed when asked for: an index of many thousand titles would need gigabytes to keep them."""
+        return _grams(self.text)
+
+
+@lru_cache(maxsize=20_000)
+def _grams(text: str) -> frozenset[str]:
+    return frozenset(text[at : at + _GRAM] for at in range(max(1, len(text) - _GRAM + 1)))
 
 
 def normalise(title: str) -> Title:
-    text = unicodedata.normalize("NFKC", title)
-    text = _WIRE_PREFIX.sub("", text) or text
-    cut = _SOURCE_SUFFIX.sub("", text)
-    text = cut if len(cut) >= 20 else text
-    text = _THOUSANDS.sub("", text.casefold().replace("’", "'").replace("n't", " not"))
-    text = _NOT_WORD.sub(" ", text.replace("'s ", " ")).strip()
-    words = frozenset(text.split())
-    up = bool(words & _UP) or _ZH_UP.search(text) is not None
-    down = bool(words & _DOWN) or _ZH_DOWN.search(text) is not None
+    shown = _trimmed(unicodedata.normalize("NFKC", title).replace("’", "'").replace("‘", "'"))
+    folded = _THOUSANDS.sub("", shown.casefold())
+    for old, new in _SAME:
+        folded = folded.replace(old, new)
+    text = " ".join(_NOT_WORD.sub(" ", folded).split())
     return Title(
         text=text,
-        words=words,
-        grams=frozenset(text[at : at + _GRAM] for at in range(max(1, len(text) - _GRAM + 1))),
-        numbers=frozenset(_NUMBER.findall(text)),
-        negated=bool(words & _NEGATION) or _ZH_NEGATION.search(text) is not None,
-        direction=int(up) - int(down),
+        tokens=tuple(_tokens(text)),
+        numbers=_numbers(text),
+        names=_names(shown),
+        chinese=_CJK.search(text) is not None,
     )
 
 
-def same_story(one: Title, other: Title, *, chained: bool = False) -> float:
-    """How alike two titles are, from 0 (apart) to 1 (equal). `chained` asks only for loose likeness."""
+def _trimmed(title: str) -> str:
+    """Without what a desk puts around a headline: UPDATE 1-, FACTBOX:, (Podcast), ": source"."""
+    text = _PARENTHESIS.sub("", title).strip()
+    for pattern, least in ((_BAR, 15), (_PREFIX, 8), (_SUFFIX, 12)):
+        cut = pattern.sub("", text).strip()
+        text = cut if len(cut) >= least else text
+    return text
+
+
+def _stem(word: str) -> str:
+    """The first five letters: enough to make one of suspend, suspends and suspended."""
+    if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
+        word = word[:-1]
+    return word[:5]
+
+
+def _tokens(text: str) -> list[str]:
+    found = [word if word[0].isdigit() else _stem(word) for word in _WORD.findall(text) if word not in _STOP]
+    for run in _CJK.findall(text):
+        found += [run[at : at + 2] for at in range(max(1, len(run) - 1))]
+    return found
+
+
+def _numbers(text: str) -> frozenset[str]:
+    found = set(_NUMBER.findall(text)) | set(_ZH_NUMBER.findall(text))
+    words = _WORD.findall(text)
+    found.update(_COUNTED[word] for word in words if word in _COUNTED)
+    found.update(word[:3] for word in words if word in _DAYS_AND_MONTHS)
+    return frozenset(found)
+
+
+def _names(shown: str) -> frozenset[str] | None:
+    """Stems of capitalised words, where the title is in sentence case and capitals therefore mean names."""
+    words = _CAPITALISED.findall(shown)
+    if sum(word.islower() and len(word) > 3 for word in words[1:]) < 2:
+        return None
+    return frozenset(
+        _stem(word.lower().removesuffix("'s").replace(".", ""))
+        for at, word in enumerate(words)
+        if word[0].isupper() and (at > 0 or (word.isupper() and len(word) > 1))
+    )
+
+
+# ── how rare a word is ───────────────────────────────────────────────────────────────────────────────────────────
+
+_UNSEEN = 1e-4  # share of titles that a word outside the table is taken to stand in
+
+
+def _read_rarity() -> dict[str, float]:
+    with Path(__file__).with_name("word_rarity.csv").open(encoding="utf-8", newline="") as file:
+        return {row["token"]: math.log(1.0 / (int(row["per_million"]) / 1e6 + _UNSEEN)) for row in csv.DictReader(file)}
+
+
+_RARITY = _read_rarity()
+_RAREST = math.log(1.0 / _UNSEEN)
+
+
+def rarity(token: str) -> float:
+    """Inverse document frequency over news titles (Sparck Jones 1972), from about 3 to 9.2."""
+    return _RARITY.get(token, _RAREST)
+
+
+# ── the judgement ────────────────────────────────────────────────────────────────────────────────────────────────
+
+FEATURES = (
+    "grams", "contained", "words", "words_contained", "shared", "other_start", "other_names", "apart_in_time", "chinese"
+)  # fmt: skip
+WEIGHTS = (4.41, 2.9, 2.14, 1.54, 0.35, -2.58, -1.16, -2.33, 2.28)
+BIAS = -7.37
+
+
+def same_story(one: Title, other: Title, seconds_apart: float = 0.0) -> float:
+    """Probability from THRESHOLD to 1 that two titles are one story, else 0."""
     if not one.text or not other.text:
         return 0.0
-    if one.text == other.text:
-        return 1.0
+    measures = measure(one, other, seconds_apart)
+    if measures is None:
+        return 0.0
+    probability = 1.0 / (1.0 + math.exp(-BIAS - sum(w * x for w, x in zip(WEIGHTS, measures, strict=True))))
+    return probability if probability >= THRESHOLD else 0.0
+
+
+def gram_likeness(one: Title, other: Title) -> float:
+    """Jaccard similarity of the character n-grams, from 0 to 1."""
     common = len(one.grams & other.grams)
-    alike = common / (len(one.grams) + len(other.grams) - common)
-    if chained:
-        return alike if alike >= CHAINED else 0.0
-    shorter = min(len(one.grams), len(other.grams))
-    contained = common / shorter if shorter >= _CONTAINED_LENGTH else 0.0
-    if alike < ALIKE and contained < CONTAINED:
-        return 0.0
-    if _apart(one, other):
-        return 0.0
-    return max(alike, 0.9 * contained)
+    return common / (len(one.grams) + len(other.grams) - common)
 
 
-def _apart(one: Title, other: Title) -> bool:
-    if one.negated != other.negated or one.direction * other.direction < 0:
+def measure(one: Title, other: Title, seconds_apart: float) -> tuple[float, ...] | None:
+    """The measures named in FEATURES; None when the titles are too unlike, or apart whatever the likeness."""
+    grams = gram_likeness(one, other)
+    if grams < WORTH_A_LOOK or _apart(one, other, grams, seconds_apart):
+        return None
+    mine, yours = set(one.tokens), set(other.tokens)
+    shared = sum(map(rarity, mine & yours))
+    a, b = sum(map(rarity, mine)), sum(map(rarity, yours))
+    named = one.names is not None and other.names is not None
+    other_names = named and bool(one.names - yours) and bool(other.names - mine)  # type: ignore[operator]
+    chinese = one.chinese or other.chinese
+    return (
+        grams,
+        len(one.grams & other.grams) / min(len(one.grams), len(other.grams)),
+        shared / math.sqrt(a * b) if a and b else 0.0,
+        shared / min(a, b) if a and b else 0.0,
+        min(shared, 40.0) / 10.0 * (0.5 if chinese else 1.0),  # a Chinese word is several bigrams
+        float(_differ(one.tokens[:1], other.tokens[:1], mine, yours)),
+        float(other_names),
+        min(abs(seconds_apart) / 3600.0, 72.0) / 72.0,
+        float(chinese),
+    )
+
+
+def _differ(a: tuple[str, ...], b: tuple[str, ...], mine: set[str], yours: set[str]) -> bool:
+    """Whether each title has at this place a word that the other does not have at all."""
+    return bool(a and b) and a[0] not in yours and b[0] not in mine
+
+
+def _apart(one: Title, other: Title, grams: float, seconds_apart: float) -> bool:
+    if (one.numbers - other.numbers) and (other.numbers - one.numbers):
         return True
-    return bool(one.numbers and other.numbers) and not (one.numbers <= other.numbers or other.numbers <= one.numbers)
+    mine, yours = set(one.tokens), set(other.tokens)
+    if (mine & _OUTCOME) != (yours & _OUTCOME) and not (mine & _OUTCOME and yours & _OUTCOME):
+        return True
+    if (bool(mine & _UP) - bool(mine & _DOWN)) * (bool(yours & _UP) - bool(yours & _DOWN)) < 0:
+        return True
+    # A short title that comes again the next day is a column ("Stocks hitting 52-week highs"), not a story.
+    short = min(len(one.tokens), len(other.tokens)) <= (16 if one.chinese else 5)
+    return short and grams > 0.6 and abs(seconds_apart) >= _RECURS_AFTER_S

@@ -10,7 +10,6 @@ What this does not do: tell apart languages that are not listed, or rule on mixe
 from __future__ import annotations
 
 import re
-from collections import Counter
 
 
 def _words(text: str) -> frozenset[str]:
@@ -79,24 +78,35 @@ _FUNCTION_WORDS: dict[str, frozenset[str]] = {
 }
 
 
+_KNOWN = frozenset().union(*_FUNCTION_WORDS.values())
+
+
 def detect_language(text: str, stated: str | None = None, default: str = "en") -> str:
     """ISO 639-1 code. `stated` is what the source says; it stands unless the text clearly says otherwise."""
-    sample = text[:600]
+    sample = text[:400]
+    if not sample.isascii():
+        script = _script_of(sample)
+        if script:
+            return script
+    words = _WORD.findall(sample.lower())
+    if not words:
+        return stated or default
+    known = [word for word in words if word in _KNOWN]
+    hits = {code: sum(word in own for word in known) for code, own in _FUNCTION_WORDS.items()} if known else {}
+    assumed = stated or default
+    best = max(hits, key=lambda code: hits[code], default=assumed)
+    if assumed not in _FUNCTION_WORDS:  # a language without a list here: only clear English may correct it
+        return "en" if hits.get("en", 0) >= 3 and hits["en"] * 3 >= len(words) else assumed
+    clear = hits.get(best, 0) >= 3 and hits[best] >= 2 * hits[assumed] + 1 and hits[best] * 5 >= len(words)
+    return best if clear else assumed
+
+
+def _script_of(sample: str) -> str | None:
     latin = len(_LATIN.findall(sample))
     for code, pattern in _SCRIPTS:
         found = len(pattern.findall(sample))
         # One sign of a dense script says about as much as four Latin letters; names in brackets do not decide.
         weight = 4 if code in ("ja", "ko", "zh") else 1
-        threshold = max(2, (latin if code != "ja" else latin / 2) / weight)
-        if found >= threshold:
+        if found >= max(2, latin / weight):
             return code
-    if latin == 0:
-        return stated or default
-    words = Counter(_WORD.findall(sample.lower()))
-    hits = {code: sum(words[word] for word in known) for code, known in _FUNCTION_WORDS.items()}
-    assumed = stated if stated in hits else default if stated is None else None
-    best = max(hits, key=lambda code: hits[code])
-    if assumed is None:  # a language without a list here: only clear English may correct it
-        return "en" if hits["en"] >= 3 and hits["en"] * 3 >= sum(words.values()) else str(stated)
-    clear = hits[best] >= 3 and hits[best] >= 2 * hits[assumed] + 1 and hits[best] * 5 >= sum(words.values())
-    return best if clear else assumed
+    return None
