@@ -23,3 +23,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def room(store: Store, now: datetime) -> Newsroom:
     return Newsroom(store, now)
+
+
+@pytest.fixture(scope="session")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a sound checkpoint tiny-1, built once; copy it to damage it. Building it loads torch."""
+    from tests.models import tiny_checkpoint
+
+    return tiny_checkpoint.build(tmp_path_factory.mktemp("sound") / "tiny-1")

@@ -327,13 +327,6 @@ def test_served_versions_forgets_what_was_rolled_back(now: datetime) -> None:
 # ── checkpoints that cannot be trusted ───────────────────────────────────────────────────────────────────────────
 
 
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from tests.models import tiny_checkpoint
-
-    return tiny_checkpoint.build(tmp_path_factory.mktemp("sound") / "tiny-1")
-
-
 def tampered(folder: Path) -> None:
     path = folder / registry.WEIGHTS
     body = bytearray(path.read_bytes())

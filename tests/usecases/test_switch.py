@@ -44,17 +44,9 @@ def test_a_promotion_during_scoring_ends_the_round_and_the_next_version_does_the
     assert article.prediction.model_version == "v2"
 
 
-@pytest.fixture(scope="module")
-def versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with a sound tiny-1."""
-    from tests.models import tiny_checkpoint
-
-    return tiny_checkpoint.build(tmp_path_factory.mktemp("pinned") / "tiny-1")
-
-
 @pytest.fixture
-def app(versions: Path, tmp_path: Path, now: datetime) -> Iterator[App]:
-    opened = open_app(Settings(home=tmp_path / "home", model=str(versions), backend="onnx", threads=1))
+def app(sound: Path, tmp_path: Path, now: datetime) -> Iterator[App]:
+    opened = open_app(Settings(home=tmp_path / "home", model=str(sound), backend="onnx", threads=1))
     opened.prepare(now)
     yield opened
     opened.close()
