@@ -7,6 +7,7 @@ from feeds is one line of plain text each; each channel sends it in a form that 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
@@ -264,8 +265,8 @@ def _alert_data(entry: _Entry) -> dict[str, Any]:
         "window": {"start": notice.window_start, "end": notice.window_end, "hours": notice.window_hours},
         "stories": notice.stories,
         "negative": notice.negative,
-        "expected": notice.expected,
-        "p_value": notice.p_value,
+        "expected": _finite(notice.expected),
+        "p_value": _finite(notice.p_value),
         "families": notice.families,
         "model_version": notice.model_version,
         "repeat": notice.repeat,
@@ -308,6 +309,10 @@ def _hours(hours: float) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -62,6 +62,14 @@ def test_a_rule_of_another_kind_is_told_in_its_own_words():
     assert "How unusual" not in text
 
 
+def test_a_number_that_is_none_is_null_for_machines_and_left_out_of_the_words():
+    unknown = evidence(p_value=float("nan"), expected=float("inf"))
+    message = render([_delivery(transition(evidence=unknown))], "webhook")
+    assert message.data["alerts"][0]["p_value"] is None
+    json.dumps(message.data, allow_nan=False)
+    assert "How unusual" not in message.text
+
+
 def _many(count: int) -> list[Delivery]:
     return [_delivery(transition(f"entity:Company {number}"), number) for number in range(1, count + 1)]
 
