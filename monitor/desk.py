@@ -5,15 +5,18 @@ Roles are the caller's to know (login, or the operator's shell): viewers read, a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from monitor.alerts.rules import valid_pattern
+from monitor.alerts.calibration import CALIBRATED, Calibration
+from monitor.alerts.rules import params_of, valid_pattern
 from monitor.domain import (
     Alert,
     AlertState,
     NewDelivery,
     Rule,
+    RuleKind,
     SendReason,
     Silence,
     Transition,
@@ -165,6 +168,49 @@ def precision(store: Store, since: datetime | None = None) -> tuple[int, int]:
     """(right, judged) over the alerts opened since then that carry a verdict."""
     judged = [alert.verdict for alert in store.alerts(since=since, limit=10_000) if alert.verdict]
     return sum(verdict == "right" for verdict in judged), len(judged)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetLine:
+    """A spike rule's budget beside what really came. weeks: how far back `came` looks; told alerts only.
+
+    calibration: None before the first evaluation.
+    """
+
+    rule: str
+    budget: float
+    came: float
+    weeks: float
+    alerts: int
+    right: int
+    judged: int
+    calibration: Calibration | None
+
+
+def budget(store: Store, now: datetime, weeks: float = 8.0) -> list[BudgetLine]:
+    """Each spike rule's false-alarm budget against the alerts a week that it brought, and how many were right."""
+    kept = store.setting(CALIBRATED) or {}
+    alerts = store.alerts(since=now - timedelta(weeks=weeks), limit=10_000)
+    lines = []
+    for rule in store.rules():
+        if rule.kind is not RuleKind.SPIKE:
+            continue
+        own = [alert for alert in alerts if alert.rule == rule.name and alert.inhibited_by is None]
+        verdicts = [alert.verdict for alert in own if alert.verdict]
+        entry = kept.get(rule.name)
+        lines.append(
+            BudgetLine(
+                rule=rule.name,
+                budget=float(params_of(rule)["budget_per_week"]),
+                came=len(own) / weeks,
+                weeks=weeks,
+                alerts=len(own),
+                right=sum(verdict == "right" for verdict in verdicts),
+                judged=len(verdicts),
+                calibration=None if entry is None else Calibration.from_dict(entry["calibration"]),
+            )
+        )
+    return lines
 
 
 def silence(

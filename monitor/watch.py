@@ -19,7 +19,7 @@ import structlog
 
 from monitor.alerts import kinds
 from monitor.alerts.backtest import WARM_UP, BacktestReport, backtest
-from monitor.alerts.calibration import Calibration, calibrate
+from monitor.alerts.calibration import CALIBRATED, Calibration, calibrate
 from monitor.alerts.history import HOUR, History
 from monitor.alerts.lifecycle import Observation, Standing, evaluate
 from monitor.alerts.rules import in_scope, params_of, rule_to_dict
@@ -28,6 +28,7 @@ from monitor.alerts.spike import SpikeJudge
 from monitor.alerts.statistics import SpikeParams, scan
 from monitor.deliver import quiet_hours_of, recent_clock
 from monitor.domain import (
+    ALL,
     Alert,
     AlertState,
     NewDelivery,
@@ -44,7 +45,6 @@ log = structlog.get_logger("watch")
 
 GRID: Final = timedelta(minutes=15)
 ACTIVE: Final = (AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.ESCALATED)
-CALIBRATED: Final = "alerts.calibration"
 JUDGED_MODEL: Final = "alerts.model"
 RECALIBRATE_AFTER: Final = timedelta(days=7)
 CALIBRATION_PAST: Final = timedelta(days=364)
@@ -175,10 +175,13 @@ def _model_settled(store: Store, version: str, now: datetime) -> bool:
     judged = store.setting(JUDGED_MODEL)
     if judged == version:
         return True
-    status = store.status()
-    if judged is not None and status.unscored > max(20, status.articles // 50):
-        log.info("alerts wait for the new model", version=version, unscored=status.unscored)
-        return False
+    if judged is not None:
+        since = now - WARM_UP
+        waiting = store.unscored_count(since)
+        scored = sum(day.articles for day in store.rollups([ALL], since, now + HOUR, step="day"))
+        if waiting > max(20, (waiting + scored) // 50):
+            log.info("alerts wait for the new model", version=version, waiting=waiting, scored=scored)
+            return False
     store.set_setting(JUDGED_MODEL, version, "system", now)
     return True
 

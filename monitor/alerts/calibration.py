@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 from monitor.alerts.history import Floats
 from monitor.alerts.statistics import Scan
 
+CALIBRATED: Final = "alerts.calibration"
+"""The store's setting that holds each rule's calibration: {rule: {"for": …, "calibration": Calibration.to_dict()}}."""
+
 WEEKS_NEEDED: Final = 6
 WEEKS_USED: Final = 52
 LOOSEST: Final = 0.1

@@ -128,7 +128,9 @@ class Scoring(Protocol):
         """Give back the leases of a worker that stops in order; they do not count as attempts."""
         ...
 
-    def unscored_count(self) -> int: ...
+    def unscored_count(self, since: datetime | None = None) -> int:
+        """Articles that wait for the live model; since: only those published at or after it."""
+        ...
 
 
 class Counting(Protocol):

@@ -21,6 +21,7 @@ from monitor.store.schema import (
     load,
     model_history,
     models,
+    position_at,
     prediction_topics,
     predictions,
     story_facts,
@@ -209,16 +210,19 @@ class ScoringPart(AuditPart, ReadingPart):
                 work.update().where(work.c.worker == worker).values(attempts=work.c.attempts - 1, **_FREE)
             )
 
-    def unscored_count(self) -> int:
+    def unscored_count(self, since: datetime | None = None) -> int:
+        """Articles that wait for the live model; since: only those published at or after it."""
         with self.read() as connection:
-            return self._queue_counts(connection)[0]
+            return self._queue_counts(connection, since)[0]
 
-    def _queue_counts(self, connection: Connection) -> tuple[int, int, int]:
+    def _queue_counts(self, connection: Connection, since: datetime | None = None) -> tuple[int, int, int]:
         """(waiting, unsupported, quarantined) under the live model; without one everything waits."""
         live = self._live(connection)
         spoken = None if live is None else set(load(live.languages))
         waiting = unsupported = quarantined = 0
         query = select(work.c.quarantined, work.c.language, func.count()).group_by(work.c.quarantined, work.c.language)
+        if since is not None:
+            query = query.where(work.c.position >= position_at(since))
         for given_up, language, count in connection.execute(query):
             if given_up:
                 quarantined += count

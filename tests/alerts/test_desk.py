@@ -88,6 +88,15 @@ def test_a_false_alarm_is_a_verdict_and_resolves(settled: Newsroom, alert: Alert
     assert desk.precision(settled.store) == (1, 1)
 
 
+def test_the_budget_stands_beside_what_came(settled: Newsroom, alert: Alert) -> None:
+    desk.judge(settled.store, alert.id, True, "ana", LATER)
+    [line] = desk.budget(settled.store, LATER)
+    told = [a for a in settled.spikes() if a.inhibited_by is None]
+    assert (line.rule, line.budget, line.alerts, line.right, line.judged) == ("negative-spike", 2.5, len(told), 1, 1)
+    assert line.came == len(told) / 8
+    assert line.calibration is not None
+
+
 def test_every_step_is_in_the_audit_log_and_the_chain_holds(settled: Newsroom, alert: Alert) -> None:
     desk.acknowledge(settled.store, alert.id, "ana", LATER)
     desk.resolve(settled.store, alert.id, "ana", LATER)
@@ -138,12 +147,12 @@ STEPS: list[Callable[[Newsroom, int, str], object]] = [
 ]
 
 
-@pytest.mark.parametrize("step", range(len(STEPS)))
-def test_a_viewer_may_only_look(settled: Newsroom, step: int) -> None:
-    with pytest.raises(AlertError, match="must be analyst"):
-        STEPS[step](settled, 1, "viewer")
-    with pytest.raises(AlertError, match="not known"):
-        STEPS[step](settled, 1, "wizard")
+def test_a_viewer_may_only_look(settled: Newsroom) -> None:
+    for step in STEPS:
+        with pytest.raises(AlertError, match="must be analyst"):
+            step(settled, 1, "viewer")
+        with pytest.raises(AlertError, match="not known"):
+            step(settled, 1, "wizard")
 
 
 def test_steps_on_what_is_not_there_are_refused(settled: Newsroom, alert: Alert) -> None:
