@@ -34,7 +34,7 @@ def _convention_rows(metrics: Mapping[str, Any]) -> list[str]:
     for split, figures in metrics.items():
         if not isinstance(figures, Mapping) or not figures.get("convention"):
             continue
-        scores = figures.get("sentiment") or figures.get("auxiliary")
+        scores: Mapping[str, Any] = figures.get("sentiment") or figures["auxiliary"]
         rows.append(f"| {split} | {figures['n']} | {_figure(scores, 'accuracy')} | {_figure(scores, 'macro_f1')} |")
         for level, part in (figures.get("slices") or {}).get("agreement", {}).items():
             rows.append(

@@ -108,12 +108,14 @@ class HeadwindTrainer(Trainer):
         self.add_callback(budget)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
-        return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)
+        rows: Any = train_dataset if train_dataset is not None else self.train_dataset
+        return SequentialSampler(rows)
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         if self.optimizer is None:
+            network: Any = model or self.model
             groups = layer_groups(
-                model or self.model, self.args.learning_rate, self.head_rate, self.layer_decay, self.args.weight_decay
+                network, self.args.learning_rate, self.head_rate, self.layer_decay, self.args.weight_decay
             )
             self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-6, fused=True)
         return self.optimizer
@@ -128,7 +130,8 @@ class HeadwindTrainer(Trainer):
                 progress = max(step / max(1, num_training_steps), self.budget.progress)
                 return max(0.0, 1.0 - progress)
 
-            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, factor)
+            steered: Any = optimizer or self.optimizer
+            self.lr_scheduler = LambdaLR(steered, factor)
             self._created_lr_scheduler = True
         return self.lr_scheduler
 
@@ -158,7 +161,8 @@ class HeadwindTrainer(Trainer):
     def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
         loss = super().training_step(model, inputs, num_items_in_batch)
         if self.fgm:
-            weight = model.get_input_embeddings().weight
+            network: Any = model
+            weight = network.get_input_embeddings().weight
             gradient = weight.grad
             size = gradient.norm() if gradient is not None else None
             if gradient is not None and size is not None and torch.isfinite(size) and size > 0:
