@@ -230,7 +230,7 @@ def open_classifier(
     backend: "onnx" (int8, CPU), "torch" (bf16 on CUDA, fp32 on CPU), or "auto": torch where a CUDA device is used,
         otherwise ONNX Runtime, or torch when the checkpoint has not been exported.
     device: "auto", "cpu" or "cuda"; ONNX Runtime runs on the CPU only.
-    threads: CPU threads for one batch; None takes the cores that this process may use.
+    threads: CPU threads; None takes the cores that this process may use.
 
     Raises CheckpointError when the checkpoint is refused or the wanted backend cannot serve it, and ValueError for
     an unknown backend or device.

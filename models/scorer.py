@@ -7,7 +7,7 @@ meaning (cleaning, truncation, calibration, choice of labels, what happens to a 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -109,14 +109,18 @@ class Scorer(ABC):
         present = [index for index, item in enumerate(tokens) if item is not None]
         ids = [item.ids for item in tokens if item is not None]
         result = self._empty(len(tokens))
-        for batch in self._plan([len(row) for row in ids]):
-            answer = self._run(*padded(ids, batch, self._pad_id))
+        batches = self._plan([len(row) for row in ids])
+        for batch, answer in zip(batches, self._answers(ids, batches), strict=True):
             places = np.asarray(present, dtype=np.int64)[batch.rows]
             filled = len(batch.rows)
             result.sentiment[places] = answer.sentiment[:filled]
             result.topics[places] = answer.topics[:filled]
             result.primary[places] = answer.primary[:filled]
         return result
+
+    def _answers(self, ids: Sequence[Sequence[int]], batches: Sequence[Batch]) -> Iterable[Heads]:
+        """Logits of each batch, in the order of the batches."""
+        return (self._run(*padded(ids, batch, self._pad_id)) for batch in batches)
 
     def _plan(self, lengths: Sequence[int]) -> list[Batch]:
         shapes = self.shapes

@@ -85,6 +85,7 @@ class ScriptedClassifier:
         return [self._one(text) for text in texts]
 
     def _one(self, text: str) -> Prediction | None:
+        truncated, text = len(text) > _MAX_CHARS, text[:_MAX_CHARS]
         if not any(unicodedata.category(char)[0] not in "CZ" for char in text):
             return None
         if any(_has(text, word) for word in self._crash_words):
@@ -106,7 +107,7 @@ class ScriptedClassifier:
             topic_scores=scores,
             confidence=sure,
             unsure=unsure,
-            truncated=len(text) > _MAX_CHARS,
+            truncated=truncated,
             model_version=self._version,
         )
 

@@ -30,8 +30,8 @@ NOTHING = ("", " ", "\x00", "\n\t\r\n", "\u200b\u200f", "\x1b\x07\x7f")
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_checkpoint.build(tmp_path_factory.mktemp("contract") / "tiny-1")
+def tiny() -> Path:
+    return tiny_checkpoint.shared()
 
 
 @pytest.fixture(scope="module", params=["scripted", "onnx", "torch"])

@@ -27,8 +27,8 @@ from tests.models.tiny_checkpoint import SENTENCES
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_checkpoint.build(tmp_path_factory.mktemp("faults") / "tiny-1")
+def tiny() -> Path:
+    return tiny_checkpoint.shared()
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from models.registry import CHECKPOINTS, resolve
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny() -> Path:
     """Folder of the tiny checkpoint; read only, take `own` to change it."""
     from tests.models import tiny_checkpoint
 
-    return tiny_checkpoint.build(tmp_path_factory.mktemp("checkpoints") / "tiny-1")
+    return tiny_checkpoint.shared()
 
 
 @pytest.fixture

@@ -5,7 +5,9 @@ Its weights are drawn wide, so that texts get clearly different answers and a mi
 
 from __future__ import annotations
 
+import tempfile
 import warnings
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,17 @@ SENTENCES = (
     "Landlord group Vista defaults on a bond payment",
 )
 """Written for the tests; every word of them is in the vocabulary of the tiny tokenizer."""
+
+
+@cache
+def _shared() -> tuple[Path, tempfile.TemporaryDirectory[str]]:
+    holder = tempfile.TemporaryDirectory(prefix="headwind-tiny-")
+    return build(Path(holder.name) / "tiny-1"), holder
+
+
+def shared() -> Path:
+    """The one tiny checkpoint of this test process, built at the first call and removed at exit; read only."""
+    return _shared()[0]
 
 
 def build(folder: Path, version: str = "tiny-1", created: str = "2026-01-02T03:04:05+00:00", seed: int = 7) -> Path:
