@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, or_, select
@@ -12,6 +12,8 @@ from monitor.domain import AddCounts, Feed, FeedState, NewArticle, NewFeed, Poll
 from monitor.errors import StoreError
 from monitor.store.articles import ArticlesPart
 from monitor.store.schema import feeds, us, when, when_or_none
+
+_CLOCK_JUMP = timedelta(hours=2)  # more than any cadence: an hour back delays a poll, it does not double it
 
 
 class FeedsPart(ArticlesPart):
@@ -54,10 +56,16 @@ class FeedsPart(ArticlesPart):
         return None if row is None else _feed(row)
 
     def due_feeds(self, now: datetime, limit: int = 1000) -> list[Feed]:
-        """Enabled feeds whose next poll is due: never polled first, then the longest overdue."""
+        """Enabled feeds whose next poll is due: never polled first, then the longest overdue.
+
+        One that was polled in the future is due too: the clock was ahead then, and its next poll would be days away.
+        """
+        due = or_(
+            feeds.c.next_poll.is_(None), feeds.c.next_poll <= us(now), feeds.c.last_polled > us(now + _CLOCK_JUMP)
+        )
         query = (
             select(feeds)
-            .where(feeds.c.enabled, or_(feeds.c.next_poll.is_(None), feeds.c.next_poll <= us(now)))
+            .where(feeds.c.enabled, due)
             .order_by(feeds.c.next_poll.is_not(None), feeds.c.next_poll, feeds.c.id)
             .limit(limit)
         )
