@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from models.backend import LEAD_LENGTH, join_title_and_summary
 from models.batches import draw_rounds, order_by_length, targets_of
 from models.dataset import Example, check_classes, clean_text, load_file
 from models.errors import DataError
@@ -165,3 +166,11 @@ def test_rounds_go_on_through_a_source_and_the_order_is_reproducible() -> None:
     order = order_by_length(rounds, lengths, 8, seed=1)
     assert sorted(order) == sorted(row for drawn in rounds for row in drawn)
     assert order == order_by_length(draw_rounds(examples, 10, 1, {"gold_commodity_news": 0.1}), lengths, 8, seed=1)
+
+
+def test_a_lead_is_read_to_the_end_of_a_word() -> None:
+    joined = join_title_and_summary("Halden slumps", "word " * 100)
+    assert joined.startswith("Halden slumps\nword") and joined.endswith("word")
+    assert len(joined) <= len("Halden slumps\n") + LEAD_LENGTH
+    assert len(join_title_and_summary("标题", "长" * 400)) == 3 + LEAD_LENGTH
+    assert join_title_and_summary(" A ", "A") == "A" and join_title_and_summary("A", None) == "A"
