@@ -23,6 +23,7 @@ HOLD_FACTOR: Final = 20.0  # an open alert stays open while q is within this fac
 CRITICAL_FACTOR: Final = 1e-3
 CRITICAL_EFFECT: Final = 3.0
 YOUNG_PUBLISHER: Final = timedelta(days=28)
+OLD_SHARE: Final = 0.3
 LATE_HOURS: Final = 72
 LATE_FRESH: Final = timedelta(hours=2)
 TOP_STORIES: Final = 12
@@ -140,7 +141,12 @@ class SpikeJudge:
         needed = min(int(self.params["min_families"]), self._known_families(series, start))
         if len(families) < needed:
             standing, note = Standing.HOLD, f"only {len(families)} publisher family"
-        elif fires and len(old) < len(facts) and not self._enough(len(old), mu, p, q, threshold, row, judged, window):
+        elif (
+            fires
+            and len(old) < len(facts)
+            and self._old_speak(judged)
+            and not self._enough(len(old), mu, p, q, threshold, row, judged, window)
+        ):
             standing, note = Standing.HOLD, "publishers that are new here make the difference"
         severity = self.rule.severity
         if severity is Severity.WARNING and q <= threshold * CRITICAL_FACTOR and n >= CRITICAL_EFFECT * mu:
@@ -195,6 +201,17 @@ class SpikeJudge:
             (came := self._arrived.get(publisher)) is not None and end - came < YOUNG_PUBLISHER
             for publisher in fact.publishers
         )
+
+    def _old_speak(self, judged: int) -> bool:
+        """Whether the publishers that the baseline knows still bring a good part of the news. Where they do not (an
+        archive, then feeds), the new ones are all there is, and are believed."""
+        history, last = self.scan.history, self.scan.first + judged
+        part = slice(max(0, last - 71), last + 1)
+        rows = {n.removeprefix("publisher:"): r for r, n in enumerate(history.series) if n.startswith("publisher:")}
+        end = history.hour_at(last + 1)
+        young = {name for name, came in self._arrived.items() if end - came < YOUNG_PUBLISHER}
+        came = {name: float(history.stories[row, part].sum()) for name, row in rows.items()}
+        return sum(n for name, n in came.items() if name not in young) >= OLD_SHARE * sum(came.values())
 
     def _enough(
         self, n: int, mu: float, p: float, q: float, threshold: float, row: int, judged: int, window: int
@@ -304,8 +321,9 @@ def _arrivals(scan: Scan) -> dict[str, datetime]:
 def _words(n: int, hours: int, mu: float, families: int, p: float, start: datetime) -> str:
     """What happened, how unusual it is, since when."""
     voices = "1 publisher family" if families == 1 else f"{families} publisher families"
+    usual = f"{mu:.1f} were" if mu >= 0.05 else "fewer than 0.1 were"
     span = f"{hours} h" if hours % 24 or hours == 24 else f"{hours // 24} days"
     return (
-        f"{n} negative stories in {span} where {mu:.1f} were expected; {voices}; "
+        f"{n} negative stories in {span} where {usual} expected; {voices}; "
         f"p = {p:.1g}; since {start:%Y-%m-%d %H:%M} UTC"
     )

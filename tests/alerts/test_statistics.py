@@ -75,6 +75,14 @@ def test_a_publisher_that_is_new_can_join_a_spike() -> None:
     assert "topic:litigation" in look(past() + joined, NOW).opened
 
 
+def test_an_archive_of_other_publishers_does_not_silence_the_feeds_that_follow_it() -> None:
+    turn = NOW - timedelta(days=3)
+    archive = [fact for fact in past(publishers=("Old Archive",)) if fact.published < turn]
+    live = [fact for fact in past(seed=12) if fact.published >= turn]
+    assert "topic:litigation" in look(archive + live + burst(NOW, 16), NOW).opened
+    assert look(archive + live, NOW).opened == []
+
+
 def test_a_feed_lost_is_no_spike() -> None:
     kept = [fact for fact in past() if fact.published < NOW - timedelta(days=2) or fact.publishers[0] in PUBLISHERS[:2]]
     assert look(kept, NOW).opened == []
