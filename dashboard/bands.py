@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,11 @@ MIN_STORIES = 200
 
 MIN_BUCKETS = 14
 _Z = 1.96
+
+
+def past_buckets(step: timedelta) -> int:
+    """How many earlier buckets of a step say what is usual: four weeks of hours, two months of days, half a year."""
+    return {timedelta(hours=1): 24 * 28, timedelta(hours=6): 4 * 28, timedelta(days=1): 60}.get(step, 26)
 
 
 def with_band(frame: pd.DataFrame, past: int) -> pd.DataFrame:

@@ -45,6 +45,7 @@ def share_with_band(frame: pd.DataFrame, words: Words, marks: Sequence[tuple[Any
         y=frame["share"],
         mode="lines+markers",
         name=words("chart.share"),
+        connectgaps=True,
         line={"color": palette.NEGATIVE, "width": 2},
         marker={"size": 4},
         customdata=frame[["negative", "stories"]],
@@ -99,7 +100,7 @@ def heatmap(frame: pd.DataFrame, names: Mapping[str, str], words: Words, least: 
     wide = enough.assign(share=share).pivot(index="series", columns="time", values="share")
     counts = frame.pivot(index="series", columns="time", values="stories")
     bad = frame.pivot(index="series", columns="time", values="negative")
-    order = [name for name in names if name in counts.index]
+    order = [name for name in names if name in wide.index]
     columns = counts.columns
     wide = wide.reindex(index=order, columns=columns)
     figure = go.Figure(
@@ -133,6 +134,7 @@ def lines(frame: pd.DataFrame, value: str, names: Mapping[str, str], *, share: b
             y=rows[value],
             mode="lines+markers",
             name=chart_text(text, 40),
+            connectgaps=True,
             line={
                 "color": palette.SERIES[place % len(palette.SERIES)],
                 "dash": ("solid", "dash", "dot", "dashdot")[place % 4],

@@ -64,12 +64,12 @@ def login_configured() -> bool:
 
 def may_enter() -> bool:
     """Whether the session may see anything at all."""
-    return not login_configured() or bool(st.user.is_logged_in)
+    return not login_configured() or bool(st.user.get("is_logged_in", False))
 
 
 def actor() -> str:
     """Who acts, as the audit log names them."""
-    if login_configured() and st.user.is_logged_in:
+    if login_configured() and st.user.get("is_logged_in", False):
         return str(st.user.get("email") or st.user.get("name") or st.user.get("sub") or "unknown")
     return "dashboard"
 

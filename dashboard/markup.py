@@ -36,6 +36,12 @@ def dim(text: str) -> str:
     return f'<div style="{_DIM};font-size:.92rem;{_WRAP}">{escape(text)}</div>'
 
 
+def notice(text: str) -> str:
+    """A slim line that marks the whole page."""
+    style = f"border-left:3px solid {palette.SEVERITY['warning']};background:{palette.GRID};padding:.25rem .7rem"
+    return f'<div style="{style};font-size:.92rem;{_WRAP}">{escape(text)}</div>'
+
+
 def paragraph(text: str) -> str:
     return f'<div style="white-space:pre-wrap;line-height:1.5;{_WRAP}">{escape(text)}</div>'
 

@@ -1,15 +1,14 @@
 """Text that came from outside (feeds, uploads, messages) on its way to a page: always shown as text.
 
-Streamlit's labels, captions and messages read markdown, plotly reads a subset of HTML, spreadsheets read formulas.
-Three functions for the three readers; whatever can be shown with `st.text` or in a dataframe needs none of them.
+Streamlit's labels, captions and messages read markdown, and plotly reads a subset of HTML: a function for each reader.
+What is shown with `st.text` or in a dataframe needs none; spreadsheets, which read formulas, are the work of
+monitor/text/export.py.
 """
 
 from __future__ import annotations
 
 import re
 from urllib.parse import urlsplit
-
-from monitor.text.export import safe_cell
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -45,11 +44,3 @@ def safe_link(url: str | None) -> str | None:
     except ValueError:
         return None
     return url.strip() if parts.scheme.lower() in ("http", "https") and parts.netloc else None
-
-
-def sheet_cell(value: object) -> object:
-    """A value for an exported table: text that a spreadsheet would run as a formula gets a leading apostrophe.
-
-    Source: OWASP ASVS 1.2.10 (CSV and formula injection). Numbers stay numbers.
-    """
-    return safe_cell(value) if isinstance(value, str) else value

@@ -12,7 +12,7 @@ import streamlit as st
 from dashboard import bands, charts, context, markup, nav, times, widgets
 from dashboard.i18n import Words
 from dashboard.queries import Reads
-from dashboard.times import DAY, HOUR, Span
+from dashboard.times import Span
 from monitor.domain import StoryFact
 
 MEASURES: Final = ("share", "negative", "stories")
@@ -50,11 +50,13 @@ def ranking_columns(words: Words) -> dict[str, Any]:
 def series_pane(series: str, span: Span, reads: Reads, key: str) -> None:
     """Trend, volume and stories of one series; a click on the trend narrows the stories to that step."""
     words, zone = context.words(), context.zone()
-    past = {HOUR: 24 * 28, timedelta(hours=6): 4 * 28, DAY: 60}.get(span.step, 26)
-    lead = Span(start=span.start - past * span.step, end=span.end)
-    frame = bands.with_band(reads.trend(series, lead, step=span.step), past=past)
-    frame = frame[frame["time"] >= times.floor(span.start, span.step)].reset_index(drop=True)
-    stories, negative = int(frame["stories"].sum()), int(frame["negative"].sum())
+    total = reads.trend(series, span)
+    stories, negative = int(total["stories"].sum()), int(total["negative"].sum())
+    step = times.readable_step(span, stories)
+    past = bands.past_buckets(step)
+    lead = Span(start=span.start - past * step, end=span.end)
+    frame = bands.with_band(reads.trend(series, lead, step=step), past=past)
+    frame = frame[frame["time"] >= times.floor(span.start, step)].reset_index(drop=True)
     name = words.series(series)
     if not stories:
         widgets.empty(words("trend.title_none", name=name), words("now.nothing_hint"))
@@ -80,7 +82,7 @@ def series_pane(series: str, span: Span, reads: Reads, key: str) -> None:
         on_select=True,
     )
     widgets.chart(words("trend.volume"), charts.volume(shown, words, 150), table, key=f"{key}.volume.{series}")
-    _stories(series, span, _clicked(event, frame, shown, span.step), reads, words, key)
+    _stories(series, span, _clicked(event, frame, shown, step), reads, words, key)
 
 
 def _clicked(event: Any, frame: pd.DataFrame, shown: pd.DataFrame, step: timedelta) -> Span | None:
@@ -105,7 +107,7 @@ def _stories(series: str, span: Span, step: Span | None, reads: Reads, words: Wo
     if not facts:
         widgets.empty(words("trend.no_stories"))
         return
-    with st.container(height=420, border=True):
+    with st.container(height=420 if len(facts) > 7 else "content", border=True):
         st.html("".join(story_line(words, fact) for fact in facts))
     kind, _, rest = series.partition(":")
     if kind in ("topic", "entity") and st.button(words("trend.to_news"), key=f"{key}.news", type="tertiary"):
@@ -124,7 +126,7 @@ def _stories(series: str, span: Span, step: Span | None, reads: Reads, words: Wo
 def story_line(words: Words, fact: StoryFact) -> str:
     """A story with when and by whom, as text."""
     detail = words(
-        "story.detail",
+        "story.single" if fact.articles == 1 else "story.detail",
         at=times.moment(fact.published, context.zone()),
         articles=fact.articles,
         families=len(fact.families),
@@ -136,7 +138,9 @@ def story_line(words: Words, fact: StoryFact) -> str:
 def comparison(series: Sequence[str], span: Span, reads: Reads, measure: str, key: str) -> None:
     """Several series in one chart, by the measure that was chosen."""
     words = context.words()
-    frame = reads.trends(series, span)
+    total = reads.trends(series, span)
+    step = times.readable_step(span, int(total["stories"].sum() / max(1, len(series))))
+    frame = reads.trends(series, span, step)
     frame = frame.assign(
         share=frame["negative"] / frame["stories"].where(frame["stories"] > 0), time=widgets.local(frame["time"])
     )

@@ -1,15 +1,15 @@
-"""Tables that leave the product: CSV, XLSX and JSON. Text that a spreadsheet would run is made harmless."""
+"""Tables that leave the product: CSV, XLSX and JSON. Text that a spreadsheet would run is made harmless there."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Final
 
 import pandas as pd
 
-from dashboard.safe import safe_link, sheet_cell
+from dashboard.safe import safe_link
 from monitor.domain import ScoredArticle
+from monitor.text.export import to_csv, to_json, to_xlsx
 
 MIME: Final = {
     "csv": "text/csv",
@@ -18,21 +18,13 @@ MIME: Final = {
 }
 
 
+_WRITERS: Final = {"csv": to_csv, "xlsx": to_xlsx, "json": to_json}
+
+
 def export(frame: pd.DataFrame, kind: str) -> bytes:
-    """The table as a file: `csv` (UTF-8 with a mark, so that Excel reads it), `xlsx` or `json` (records)."""
-    if kind == "json":
-        return str(frame.to_json(orient="records", date_format="iso", force_ascii=False)).encode()
-    safe = frame.map(sheet_cell)
-    safe.columns = [str(sheet_cell(str(name))) for name in frame.columns]
-    if kind == "csv":
-        return safe.to_csv(index=False).encode("utf-8-sig")
-    if kind == "xlsx":
-        buffer = io.BytesIO()
-        # Excel knows no zones: times go out as ISO text, and nothing that looks like an address becomes a link.
-        safe = safe.map(lambda value: value.isoformat() if hasattr(value, "isoformat") else value)
-        safe.map(_printable).to_excel(buffer, index=False, sheet_name="headwind")
-        return buffer.getvalue()
-    raise ValueError(f"unknown kind of table {kind!r}")
+    """The table as a file: `csv` (UTF-8 with a mark, so that Excel reads it), `xlsx` or `json` (a list of objects)."""
+    plain = frame.astype(object).where(frame.notna(), None)
+    return _WRITERS[kind]([str(name) for name in frame.columns], plain.itertuples(index=False, name=None))
 
 
 def articles(rows: Sequence[ScoredArticle]) -> pd.DataFrame:
@@ -62,10 +54,3 @@ def articles(rows: Sequence[ScoredArticle]) -> pd.DataFrame:
             "sample": [row.article.sample for row in rows],
         }
     )
-
-
-def _printable(value: object) -> object:
-    """XLSX refuses control characters; they are of no use in a cell."""
-    if isinstance(value, str):
-        return "".join(char for char in value if char in "\t\n" or char >= " ")
-    return value

@@ -40,6 +40,16 @@ class Span:
         return timedelta(days=7)
 
 
+def readable_step(span: Span, stories: int, least: float = 4.0) -> timedelta:
+    """The span's step, or a wider one where a bucket would hold fewer than `least` stories on average: a share of two
+    stories says nothing. Never so wide that fewer than six buckets are left."""
+    steps = [step for step in (HOUR, timedelta(hours=6), DAY, timedelta(days=7)) if step >= span.step]
+    for step in steps:
+        if stories / max(1.0, span.length / step) >= least or span.length / step < 12:
+            return step
+    return steps[-1]
+
+
 def floor(at: datetime, step: timedelta) -> datetime:
     """Start of the bucket that holds `at`, counted from a Monday at midnight UTC."""
     monday = datetime(1970, 1, 5, tzinfo=UTC)

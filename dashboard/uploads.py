@@ -1,9 +1,12 @@
-"""What people bring to be scored: a document's text or a table, read by content, never trusted by name."""
+"""What people bring to be scored: read by content in a bounded process (monitor/text/extract.py), kept for the session.
+
+A document has a text, a table has columns of which one is to be chosen.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import pandas as pd
@@ -14,42 +17,41 @@ from models.longtext import DocumentScore, score_document
 from monitor.text.extract import Limits, extract
 
 KINDS: Final = ("txt", "md", "csv", "xlsx", "html", "htm", "pdf", "docx", "eml")
-LIMIT_MB: Final = 20
-_LIKELY: Final = ("text", "title", "headline", "headlines", "sentence", "news", "content", "body", "标题", "内容")
+LIMIT_MB: Final = Limits().size // 2**20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """One file: its text, or a table of which a column is to be chosen. notes: what could not be read, in words."""
+    """One file: its text, or a table with the column that most likely holds the text. notes: what was left out."""
 
     identity: str
     name: str
     text: str
-    table: pd.DataFrame | None = None
-    notes: tuple[str, ...] = field(default=())
+    table: pd.DataFrame | None
+    likely: int
+    notes: tuple[str, ...]
 
 
 @st.cache_data(ttl=1800, max_entries=32, show_spinner=False, scope="session")
-def read(identity: str, name: str, content: bytes) -> Upload:
-    """The file's text or table. Raises `UploadError` naming the file."""
-    found = extract(name, content, Limits(size=LIMIT_MB * 1024 * 1024))
-    mark = hashlib.sha256(content).hexdigest()[:16]
-    frame = pd.DataFrame(list(found.rows), columns=list(found.columns), dtype=str) if found.is_table else None
-    return Upload(mark, found.name, found.text, frame, found.problems)
+def read(file_id: str, name: str, _content: bytes) -> Upload:
+    """The file's text or table. Raises `UploadError` naming the file. file_id: Streamlit's own, new for each upload."""
+    found = extract(name, _content)
+    mark = hashlib.sha256(_content).hexdigest()[:16]
+    if not found.is_table:
+        return Upload(identity=mark, name=found.name, text=found.text, table=None, likely=0, notes=found.problems)
+    table = pd.DataFrame(list(found.rows), columns=list(found.columns), dtype=str)
+    column = found.text_column()
+    return Upload(
+        identity=mark,
+        name=found.name,
+        text="",
+        table=table,
+        likely=found.columns.index(column) if column in found.columns else 0,
+        notes=found.problems,
+    )
 
 
 @st.cache_data(ttl=1800, max_entries=64, show_spinner=False, scope="session")
 def scored(identity: str, text: str) -> DocumentScore:
+    """The document's score, asked for once a session."""
     return score_document(context.app().classifier(), text)
-
-
-def likely_column(table: pd.DataFrame) -> int:
-    """Place of the column that most likely holds the text: by its name, else the one with the longest cells."""
-    names = [str(name).strip().lower() for name in table.columns]
-    for wanted in _LIKELY:
-        if wanted in names:
-            return names.index(wanted)
-    if table.empty:
-        return 0
-    lengths = [table[name].astype(str).str.len().head(200).mean() for name in table.columns]
-    return max(range(len(lengths)), key=lengths.__getitem__)

@@ -60,7 +60,7 @@ def header(title: str, reads: Reads) -> StatusCounts:
             st.html(markup.dim(as_of(status, words)), width="content")
             _language(words)
     if status.samples:
-        st.info(words("state.sample", n=f"{status.samples:,}"), icon=":material/science:")
+        st.html(markup.notice(words("state.sample", n=f"{status.samples:,}")))
     stale = staleness(status, reads)
     if stale:
         st.warning(stale, icon=":material/schedule:")

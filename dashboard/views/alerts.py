@@ -12,13 +12,14 @@ from dashboard.alertpane import alert_pane
 from dashboard.i18n import Words
 from dashboard.rulepane import rules_pane
 from dashboard.silencepane import silences_pane
-from monitor.domain import Alert, AlertState
+from monitor.domain import Alert, AlertState, Severity
 
 _STATES: Final = {
     "unresolved": (AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.ESCALATED),
     "resolved": (AlertState.RESOLVED,),
     "all": (),
 }
+_URGENCY: Final = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
 VIEWS: Final = (*_STATES, "rules", "silences")
 
 
@@ -39,6 +40,8 @@ def page() -> None:
 def _inbox(state: str) -> None:
     words, reads = context.words(), context.reads()
     alerts = reads.alerts(_STATES[state])
+    if state == "unresolved":
+        alerts = sorted(alerts, key=lambda alert: (-_URGENCY.index(alert.severity), -alert.id))
     shared = "alert" in st.query_params
     if not alerts and not shared:
         widgets.empty(words("alerts.none"), words("alerts.none_hint", n=len(reads.rules())))

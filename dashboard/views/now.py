@@ -20,6 +20,9 @@ from models.labels import TOPICS
 from monitor.domain import Alert, AlertState, Severity, series_of_topic
 
 UNRESOLVED: Final = (AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.ESCALATED)
+LEAST_STORIES: Final = 3
+"""Fewer stories than this in a cell of the map have no share worth a colour."""
+
 _USUAL_DAYS: Final = 28
 _SEVERITY_ORDER: Final = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
@@ -133,10 +136,11 @@ def _figures(words: Words, blocks: pd.DataFrame, alerts: Sequence[Alert], unscor
 def _share(
     words: Words, reads: Reads, span: Span, chosen: Filters, blocks: pd.DataFrame, alerts: Sequence[Alert]
 ) -> None:
-    past = {HOUR: 24 * 28, timedelta(hours=6): 4 * 28, DAY: 60}.get(span.step, 26)
-    lead = Span(start=span.start - past * span.step, end=span.end)
-    frame = bands.with_band(reads.trend("all", lead, chosen.cells, step=span.step), past=past)
-    frame = frame[frame["time"] >= times.floor(span.start, span.step)]
+    step = times.readable_step(span, int(reads.trend("all", span, chosen.cells)["stories"].sum()))
+    past = bands.past_buckets(step)
+    lead = Span(start=span.start - past * step, end=span.end)
+    frame = bands.with_band(reads.trend("all", lead, chosen.cells, step=step), past=past)
+    frame = frame[frame["time"] >= times.floor(span.start, step)]
     last = blocks.iloc[-1]
     if pd.isna(last["low"]):
         text = words("now.title_young")
@@ -239,33 +243,34 @@ def _names(words: Words, names: Sequence[str]) -> str:
     return shown if len(names) <= 3 else words("pulse.and_more", names=shown, n=len(names) - 3)
 
 
-def _heat_step(span: Span) -> timedelta:
-    """Wide enough that the map has at most some sixty columns."""
-    for limit, step in ((30 * HOUR, 2 * HOUR), (3 * DAY, 6 * HOUR), (60 * DAY, DAY), (400 * DAY, 7 * DAY)):
-        if span.length <= limit:
-            return step
-    return 28 * DAY
+def _heat_steps(span: Span) -> list[timedelta]:
+    """Steps that give the map some four to sixty columns, the finest first."""
+    steps = (2 * HOUR, 6 * HOUR, DAY, 7 * DAY, 28 * DAY)
+    return [step for step in steps if 4 <= span.length / step <= 62] or [28 * DAY]
 
 
 def _heat(words: Words, reads: Reads, span: Span, chosen: Filters) -> None:
-    step = _heat_step(span)
-    frame = reads.topics_over_time(span, step, chosen.cells)
-    if frame.empty:
+    # The finest step at which most cells hold enough stories to have a share at all.
+    for step in _heat_steps(span):
+        frame = reads.topics_over_time(span, step, chosen.cells)
+        if not frame.empty and (frame["stories"] >= LEAST_STORIES).mean() >= 0.5:
+            break
+    enough = frame[frame["stories"] >= LEAST_STORIES]
+    if enough.empty:
         return
-    totals = frame.groupby("series")[["stories", "negative"]].sum()
-    totals = totals[totals["stories"] > 0].sort_values("negative", ascending=False)
+    totals = enough.groupby("series")[["stories", "negative"]].sum()
+    totals = totals.sort_values(["negative", "stories"], ascending=False)
     names = {str(name): words.series(str(name)) for name in totals.index}
     shown = frame.assign(time=widgets.local(frame["time"]))
-    table = shown.assign(series=[names.get(name, name) for name in shown["series"]])[
+    table = shown.assign(series=[words.series(str(name)) for name in shown["series"]])[
         ["time", "series", "stories", "negative"]
     ].rename(columns={name: words(f"column.{name}") for name in ("time", "series", "stories", "negative")})
-    worst = words.series(str(totals.index[0])) if len(totals) else ""
     widgets.chart(
-        words("now.heat_title", topic=worst),
-        charts.heatmap(shown, names, words),
+        words("now.heat_title", topic=next(iter(names.values()))),
+        charts.heatmap(shown, names, words, LEAST_STORIES),
         table,
         key="now.heat",
-        note=words("now.heat_note"),
+        note=words("now.heat_note", n=LEAST_STORIES),
     )
 
 

@@ -121,7 +121,8 @@ def _documents(documents: list[Upload], words: Words) -> None:
 
 def _table(one: Upload, words: Words, key: str) -> None:
     frame = one.table
-    assert frame is not None
+    if frame is None:
+        return
     with st.container(border=True):
         widgets.title(one.name, words("score.table_size", rows=f"{len(frame):,}", columns=len(frame.columns)))
         for note in one.notes[:5]:
@@ -130,9 +131,7 @@ def _table(one: Upload, words: Words, key: str) -> None:
             st.html(markup.dim(words("score.more_notes", n=len(one.notes) - 5)))
         with st.container(horizontal=True, vertical_alignment="bottom"):
             columns = [str(name) for name in frame.columns]
-            column = st.selectbox(
-                words("score.column"), columns, index=uploads.likely_column(frame), key=f"{key}.column", width=320
-            )
+            column = st.selectbox(words("score.column"), columns, index=one.likely, key=f"{key}.column", width=320)
             go = st.button(words("score.go_rows", n=f"{len(frame):,}"), type="primary", key=f"{key}.go")
         done: dict[tuple[str, str], pd.DataFrame] = st.session_state.setdefault(_DONE, {})
         running: dict[tuple[str, str], jobs.Job] = st.session_state.setdefault(_JOB, {})

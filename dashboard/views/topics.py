@@ -23,7 +23,8 @@ def page() -> None:
     _, span = filterbar.bar("topics", reads, ("range",))
     names = [series_of_topic(topic) for topic in TOPICS]
     rows = seriespane.ranking(reads, names, span)
-    rows = rows[rows["stories"] > 0].sort_values(["negative", "stories"], ascending=False)
+    rows = rows[rows["stories"] > 0].assign(last=rows["series"] == "topic:other")
+    rows = rows.sort_values(["last", "negative", "stories"], ascending=[True, False, False])
     if rows.empty:
         widgets.empty(words("now.nothing_in_span"), words("now.nothing_hint"))
         return
