@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 from monitor.domain import DeliveryState, FeedState, StatusCounts
 from monitor.store.alerts import RESOLVED, AlertsPart
 from monitor.store.counting import CountingPart
+from monitor.store.counts import CountsPart
 from monitor.store.database import chunks
 from monitor.store.schema import (
     alerts,
@@ -27,7 +28,7 @@ from monitor.store.scoring import ScoringPart
 _BATCH = 2000
 
 
-class LifecyclePart(AlertsPart, ScoringPart, CountingPart):
+class LifecyclePart(AlertsPart, ScoringPart, CountingPart, CountsPart):
     def merge_stories(self, keep: str, others: Sequence[str]) -> None:
         """Move the articles of the others into the story `keep`; late copies that name an other follow."""
         with self.write() as connection:

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, literal_column, select, text
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    column,
+    exists,
+    func,
+    select,
+    table,
+    text,
+)
 
 from models.backend import Prediction
 from models.labels import TOPICS
@@ -15,6 +26,7 @@ from monitor.domain import ArticleQuery, ScoredArticle
 from monitor.store.articles import ArticlesPart, article_columns, article_of
 from monitor.store.database import chunks
 from monitor.store.schema import (
+    POSITION_BITS,
     articles,
     entities,
     load,
@@ -31,7 +43,17 @@ from monitor.store.schema import (
 from monitor.store.search import Question, ask, fts5, fts5_terms, tsquery
 
 COUNT_CAP = 10_000
+_SEARCH = table("article_search", column("rowid", BigInteger), column("position", BigInteger))
 _DOUBLES = struct.Struct(f"<{len(TOPICS)}d")
+
+
+class Driver(NamedTuple):
+    """The table whose index walks the matches newest first, and the part of the question that it settles."""
+
+    source: Any
+    position: Any
+    wheres: list[ColumnElement[bool]]
+    settles: str
 
 
 def pack(scores: Sequence[float]) -> bytes:
@@ -53,29 +75,69 @@ class ReadingPart(ArticlesPart):
     def search_articles(self, query: ArticleQuery) -> tuple[list[ScoredArticle], int]:
         """One page of matches, newest first, and the total number of matches (capped at 10,000)."""
         with self.read() as connection:
-            model = self._live(connection)
-            wheres = self._wheres(query, None if model is None else model.id)
-            position = articles.c.position
-            inner = select(position).where(*wheres).order_by(None)
-            total = connection.execute(select(func.count()).select_from(inner.limit(COUNT_CAP).subquery())).scalar_one()
+            live = self._live(connection)
+            inner, position = self._matching(query, -1 if live is None else live.id)
+            capped = inner.limit(COUNT_CAP).subquery()
+            total = int(connection.execute(select(func.count()).select_from(capped)).scalar_one())
             if not total:
                 return [], 0
             page = inner.order_by(position.desc()).limit(query.limit).offset(query.offset)
             positions = list(connection.execute(page).scalars())
-            return (self._scored(connection, [position.in_(positions)]) if positions else []), int(total)
+            return (self._scored(connection, [articles.c.position.in_(positions)]) if positions else []), total
 
     # ── questions ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _wheres(self, query: ArticleQuery, model: int | None) -> list[ColumnElement[bool]]:
+    def _matching(self, query: ArticleQuery, model: int) -> tuple[Select[Any], Any]:
+        """The positions that match, from the one index that walks them newest first, and that index's column. The
+        table of articles is joined only when something is asked of it."""
+        driver = self._driver(query, model)
+        position, wheres = driver.position, [*driver.wheres]
+        if query.start is not None:
+            wheres.append(position >= position_at(query.start))
+        if query.end is not None:
+            part = 1 << POSITION_BITS if query.end.microsecond else 0
+            wheres.append(position < position_at(query.end) + part)
+        rest = self._wheres(query, model, driver.settles)
+        source = driver.source
+        if source is not articles and rest:
+            source = source.join(articles, articles.c.position == position)
+        return select(position).select_from(source).where(*wheres, *rest), position
+
+    def _driver(self, query: ArticleQuery, model: int) -> Driver:
+        p, t = predictions.c, prediction_topics.c
+        question = ask(query.text)
+        if question.wanted:
+            return Driver(_SEARCH, self._search_position, [self._match(question)], "text")
+        if len(query.topics) == 1:
+            wheres = [t.model_id == model, t.topic == query.topics[0]]
+            return Driver(prediction_topics, t.position, wheres, "topics")
+        if query.unsure_only:
+            return Driver(predictions, p.position, [p.model_id == model, p.unsure], "unsure")
+        if len(query.sentiments) == 1:
+            wheres = [p.model_id == model, p.sentiment == query.sentiments[0]]
+            return Driver(predictions, p.position, wheres, "sentiments")
+        return Driver(articles, articles.c.position, [], "")
+
+    @property
+    def _search_position(self) -> Any:
+        return _SEARCH.c.rowid if self.is_sqlite else _SEARCH.c.position
+
+    def _match(self, question: Question) -> Any:
+        if self.is_sqlite:
+            return text("article_search MATCH :match").bindparams(match=fts5(question))
+        return text("body @@ CAST(:match AS tsquery)").bindparams(match=tsquery(question))
+
+    def _wheres(self, query: ArticleQuery, model: int, settled: str) -> list[ColumnElement[bool]]:
+        """What is asked of articles and predictions beyond what the driver settles."""
         c = articles.c
         wheres: list[ColumnElement[bool]] = []
-        if query.start is not None:
-            wheres += [c.position >= position_at(query.start), c.published >= us(query.start)]
-        if query.end is not None:
-            wheres += [c.position < position_at(query.end) + (1 << 24), c.published < us(query.end)]
+        if query.start is not None and query.start.microsecond:
+            wheres.append(c.published >= us(query.start))
+        if query.end is not None and query.end.microsecond:
+            wheres.append(c.published < us(query.end))
         question = ask(query.text)
-        if question:
-            wheres.append(self._matches(question, query.start, query.end))
+        if question.unwanted and not question.wanted:
+            wheres.append(self._without(question))
         if query.publishers:
             wheres.append(c.publisher.in_(query.publishers))
         if query.languages:
@@ -87,39 +149,34 @@ class ReadingPart(ArticlesPart):
             own = select(func.coalesce(stories.c.merged_into, stories.c.id)).where(stories.c.key == query.story_id)
             wheres.append(c.story == own.scalar_subquery())
         if query.group_stories:
-            first = exists().where(stories.c.id == c.story, stories.c.first_position == c.position)
-            wheres.append(first)
-        wheres += self._predicted(query, model)
-        return wheres
+            wheres.append(exists().where(stories.c.id == c.story, stories.c.first_position == c.position))
+        return [*wheres, *self._predicted(query, model, settled)]
 
-    def _predicted(self, query: ArticleQuery, model: int | None) -> list[ColumnElement[bool]]:
-        p, t = predictions.c, prediction_topics.c
-        live = -1 if model is None else model
+    def _predicted(self, query: ArticleQuery, model: int, settled: str) -> list[ColumnElement[bool]]:
+        said, mine = predictions.alias("said"), prediction_topics.alias("mine")
         conditions: list[ColumnElement[bool]] = []
-        if query.sentiments:
-            conditions.append(p.sentiment.in_(query.sentiments))
+        if query.sentiments and settled != "sentiments":
+            conditions.append(said.c.sentiment.in_(query.sentiments))
         if query.min_confidence > 0:
-            conditions.append(p.confidence >= query.min_confidence)
-        if query.unsure_only:
-            conditions.append(p.unsure)
+            conditions.append(said.c.confidence >= query.min_confidence)
+        if query.unsure_only and settled != "unsure":
+            conditions.append(said.c.unsure)
         wheres: list[ColumnElement[bool]] = []
         if conditions:
-            wheres.append(exists().where(p.article_id == articles.c.id, p.model_id == live, *conditions))
-        if query.topics:
-            wheres.append(
-                exists().where(t.model_id == live, t.topic.in_(query.topics), t.position == articles.c.position)
-            )
+            own = (said.c.article_id == articles.c.id, said.c.model_id == model)
+            wheres.append(select(said.c.article_id).where(*own, *conditions).exists())
+        if query.topics and settled != "topics":
+            own = (mine.c.model_id == model, mine.c.position == articles.c.position)
+            wheres.append(select(mine.c.position).where(*own, mine.c.topic.in_(query.topics)).exists())
         return wheres
 
-    def _matches(self, question: Question, start: datetime | None, end: datetime | None) -> ColumnElement[bool]:
-        position = articles.c.position
-        if not self.is_sqlite:
-            body = text("body @@ CAST(:query AS tsquery)").bindparams(query=tsquery(question))
-            found: Any = select(literal_column("article_id")).select_from(text("article_search")).where(body)
-            return articles.c.id.in_(found)
-        if not question.wanted:
-            return position.not_in(_fts(fts5_terms(question.unwanted, "OR")))
-        return position.in_(_fts(fts5(question)))
+    def _without(self, question: Question) -> ColumnElement[bool]:
+        """Articles that hold none of the unwanted terms, when nothing is wanted."""
+        if self.is_sqlite:
+            match = text("article_search MATCH :match").bindparams(match=fts5_terms(question.unwanted, "OR"))
+        else:
+            match = text("NOT (body @@ CAST(:match AS tsquery))").bindparams(match=tsquery(question))
+        return articles.c.position.not_in(select(self._search_position).where(match))
 
     # ── rows to values ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -205,11 +262,6 @@ class ReadingPart(ArticlesPart):
             for story, count, publishers in connection.execute(query):
                 found[story] = (count, publishers)
         return found
-
-
-def _fts(expression: str) -> Any:
-    match = text("article_search MATCH :match").bindparams(match=expression)
-    return select(literal_column("rowid")).select_from(text("article_search")).where(match)
 
 
 def _state(row: Any, languages: set[str], live: bool) -> str:
