@@ -28,6 +28,7 @@ from monitor.alerts.history import Floats, History, history_from_facts
 from monitor.alerts.statistics import SpikeParams, scan
 from monitor.domain import StoryFact
 
+GUIDE = Path(__file__).parent.parent / "docs" / "alerts.md"
 CORPUS = "headlines_reuters_2006_2013"
 SERIES = 60
 SIZES = (3, 5, 8, 13)
@@ -126,6 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(text)
     if not asked.no_write:
         write_section("spike", text)
+        write_section("spike", text.partition("\n")[2], GUIDE)
 
 
 def report(facts: list[StoryFact], scorer: str, corpus: str, rounds: int) -> str:

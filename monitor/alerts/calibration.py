@@ -25,7 +25,7 @@ CALIBRATED: Final = "alerts.calibration"
 
 WEEKS_NEEDED: Final = 6
 WEEKS_USED: Final = 52
-LOOSEST: Final = 0.1
+LOOSEST: Final = 0.2
 STRICTEST: Final = 1e-8
 _STEPS: Final = 40
 _RESAMPLES: Final = 200

@@ -22,9 +22,9 @@ HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
 OTHER: Final = "topic:other"
 
-# Above this share of a day's stories at midnight, the day's dates have no time of day.
-_MIDNIGHT_SHARE: Final = 0.9
-_ENOUGH_TO_TELL: Final = 3
+# Above this share of a day's stories at midnight, most of the day's dates have no time of day.
+_MIDNIGHT_SHARE: Final = 0.6
+_ENOUGH_TO_TELL: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
