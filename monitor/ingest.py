@@ -285,10 +285,12 @@ def _import_chunk(
 ) -> AddCounts:
     rows = {archive_identity(row.title, row.published, row.url, row.source): row for row in reversed(chunk)}
     known = store.known_identities(list(rows))
-    if known:
+    fresh = sorted((key for key in rows if key not in known), key=lambda key: (rows[key].published, rows[key].line))
+    if not fresh:
+        return AddCounts(seen=len(chunk))
+    if known:  # an import that goes on where it was broken off: the stories of its neighbours are needed
         index.prime(store.recent_articles(chunk[0].published - WINDOW, chunk[-1].published + WINDOW))
     index.forget_before(chunk[0].published - _REMEMBERED)
-    fresh = sorted((key for key in rows if key not in known), key=lambda key: (rows[key].published, rows[key].line))
     stories = index.assign([Item(key, rows[key].title, rows[key].published) for key in fresh])
     articles = []
     for key, story in zip(fresh, stories, strict=True):

@@ -4,9 +4,12 @@ All aliases are searched at once with an Aho-Corasick automaton (Aho and Corasic
 thousand costs no more than one of ten. The longest match wins; letters of other words around a match refuse it; in
 Chinese, which has no word breaks, any occurrence counts.
 
-An alias is matched with its case when it could be another word: a short one, a ticker, one in capitals, or a common
-English word ("Knight", "Turkey", "BP"). A common word that starts a sentence or stands in a headline in title case
-has its capital anyway, and so says less: see `confidence`.
+An alias of one word that is written with a capital never matches small letters ("Strides", not "made good strides").
+It is matched with exactly its case when it could be another word: a short one, a ticker, one in capitals, or a common
+English word ("Knight", "Turkey", "BP"); and a common word counts in a headline in title case only at its start, for
+there every word has a capital.
+
+What this does not do: tell a company from a person of that name, or from a common word that opens a sentence.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 import ahocorasick
 
@@ -24,14 +28,22 @@ from monitor.entities.common_words import COMMON_WORDS
 TITLE, LEAD = "title", "lead"
 _LEAD_LENGTH = 600
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_WORD = re.compile(r"[A-Za-z][\w'-]*")
 _WEIGHT = {TITLE: 1.0, LEAD: 0.8}
+
+
+class _Case(Enum):
+    ANY = "any"
+    CAPITAL = "capital"  # not in small letters
+    EXACT = "exact"
+    WORD = "word"  # exact, and not inside a headline in title case: it is a common word
 
 
 @dataclass(frozen=True, slots=True)
 class _Alias:
     entity_id: int
     text: str  # as it is written
-    exact: bool  # only with this case
+    case: _Case
     sure: float
 
 
@@ -69,11 +81,13 @@ class Matcher:
         plain = _same_length(text)
         folded = _fold_same_length(plain)
         hits = []
+        title_case = _in_title_case(plain)
         for last, (length, aliases) in self._automaton.iter(folded):
             start, end = last + 1 - length, last + 1
             if _bounded(plain, start, end):
                 written = plain[start:end]
-                fitting = [alias for alias in aliases if not alias.exact or _same_length(alias.text) == written]
+                inside_title_case = start > 0 and title_case
+                fitting = [alias for alias in aliases if _fits(alias, written, inside_title_case)]
                 if fitting:
                     hits.append((start, end, fitting))
         hits.sort(key=lambda hit: (hit[0] - hit[1], hit[0]))
@@ -99,18 +113,33 @@ def _aliases(entity: Entity) -> list[_Alias]:
     return list(found.values())
 
 
-def _caution(text: str, ticker: bool) -> tuple[bool, float]:
-    """(whether the case must be the same, how sure a match is)."""
+def _caution(text: str, ticker: bool) -> tuple[_Case, float]:
+    """(which case a match must have, how sure it is)."""
     if _CJK.search(text):
-        return False, 0.95 if len(text) > 2 else 0.8
-    word = text.casefold()
-    if word in COMMON_WORDS:
-        return True, 0.6
+        return _Case.ANY, 0.95 if len(text) > 2 else 0.8
+    if text.casefold() in COMMON_WORDS:
+        return _Case.WORD, 0.6
     if ticker:
-        return True, 0.8
+        return _Case.EXACT, 0.8
     if len(text) <= 4 or text.isupper():
-        return True, 0.9
-    return False, 0.95
+        return _Case.EXACT, 0.9
+    if " " not in text and text[0].isupper():
+        return _Case.CAPITAL, 0.95
+    return _Case.ANY, 0.95
+
+
+def _fits(alias: _Alias, written: str, inside_title_case: bool) -> bool:
+    if alias.case is _Case.ANY:
+        return True
+    if alias.case is _Case.CAPITAL:
+        return written != written.lower()
+    return _same_length(alias.text) == written and not (alias.case is _Case.WORD and inside_title_case)
+
+
+def _in_title_case(text: str) -> bool:
+    """Whether most longer words have a capital, so that a capital says nothing."""
+    words = [word for word in _WORD.findall(text) if len(word) > 3]
+    return len(words) >= 3 and sum(word[0].isupper() for word in words) >= 0.75 * len(words)
 
 
 def _bounded(text: str, start: int, end: int) -> bool:

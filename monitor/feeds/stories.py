@@ -23,7 +23,8 @@ from monitor.feeds.title_match import LOOSE, Title, gram_likeness, normalise, sa
 WINDOW = timedelta(hours=72)
 BANDS, ROWS = 28, 3
 GRAM = 3
-_BUCKET = 40  # candidates looked at per band: a headline template fills buckets with thousands that do not match
+_BUCKET = 12  # newest looked at per band: a headline template fills buckets with thousands that do not match
+_CANDIDATES = 120  # and in all; a true copy shares most bands, so it is among them
 _SEED = 20_260_101
 
 
@@ -54,6 +55,7 @@ class StoryIndex:
         self._window_s = window.total_seconds()
         self._buckets: defaultdict[int, list[_Entry]] = defaultdict(list)
         self._stories: dict[str, _Entry] = {}  # by identity of the article
+        self._by_text: dict[str, _Entry] = {}  # the newest article of each title
 
     def __len__(self) -> int:
         return len(self._stories)
@@ -97,6 +99,7 @@ class StoryIndex:
             return
         for identity in gone:
             del self._stories[identity]
+        self._by_text = {text: entry for text, entry in self._by_text.items() if entry.published >= limit}
         for key in list(self._buckets):
             kept = [entry for entry in self._buckets[key] if entry.published >= limit]
             if kept:
@@ -126,7 +129,12 @@ class StoryIndex:
     def _best(self, title: Title, published: float, bands: tuple[int, ...]) -> _Entry | None:
         """The article that is most surely the same story, within the window of that story's first article."""
         candidates: dict[int, _Entry] = {}
+        equal = self._by_text.get(title.text)
+        if equal is not None:
+            candidates[id(equal)] = equal
         for band in bands:
+            if len(candidates) >= _CANDIDATES:
+                break
             bucket = self._buckets.get(band)
             if bucket:
                 candidates.update((id(entry), entry) for entry in bucket[-_BUCKET:])
@@ -142,6 +150,7 @@ class StoryIndex:
 
     def _add(self, identity: str, entry: _Entry) -> None:
         self._stories[identity] = entry
+        self._by_text[entry.title.text] = entry
         for band in entry.bands:
             self._buckets[band].append(entry)
 

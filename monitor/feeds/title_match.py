@@ -206,6 +206,8 @@ def gram_likeness(one: Title, other: Title) -> float:
 
 def measure(one: Title, other: Title, seconds_apart: float) -> tuple[float, ...] | None:
     """The measures named in FEATURES; None when the titles are too unlike, or apart whatever the likeness."""
+    if (one.numbers - other.numbers) and (other.numbers - one.numbers):
+        return None
     grams = gram_likeness(one, other)
     if grams < WORTH_A_LOOK or _apart(one, other, grams, seconds_apart):
         return None
@@ -234,8 +236,6 @@ def _differ(a: tuple[str, ...], b: tuple[str, ...], mine: set[str], yours: set[s
 
 
 def _apart(one: Title, other: Title, grams: float, seconds_apart: float) -> bool:
-    if (one.numbers - other.numbers) and (other.numbers - one.numbers):
-        return True
     mine, yours = set(one.tokens), set(other.tokens)
     if (mine & _OUTCOME) != (yours & _OUTCOME) and not (mine & _OUTCOME and yours & _OUTCOME):
         return True

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from monitor.domain import ArticleDraft, DateQuality, FeedState
+from monitor.feeds.caching import max_age_s, retry_after_s
+from monitor.feeds.cadence import after_failure, after_success, habit, own_interval_s, state_of
+from tests.feeds.loopback import NOW, feed
+
+
+@pytest.mark.parametrize(("a_day", "seconds"), [(1000, 300), (96, 300), (24, 1200), (8, 3600), (0.1, 3600), (0, 3600)])
+def test_the_cadence_follows_the_habit_between_5_and_60_minutes(a_day: float, seconds: float) -> None:
+    assert own_interval_s(a_day, 900) == seconds
+
+
+def test_before_a_habit_is_known_the_present_cadence_stays() -> None:
+    assert own_interval_s(None, 900) == 900
+
+
+def test_servers_can_ask_for_patience_within_limits() -> None:
+    one = feed("https://n.example/f")
+
+    def wait(**asked: float) -> float:
+        return (after_success(one, 96, NOW, **asked).next_poll - NOW).total_seconds()
+
+    assert 300 <= wait() <= 330
+    assert 1800 <= wait(ttl_s=1800) <= 1980
+    assert 3600 <= wait(max_age_s=86_400) <= 3960, "a cache time cannot silence a feed for a day"
+    assert 7200 <= wait(retry_after_s=7200) <= 7920
+
+
+def test_feeds_added_at_once_do_not_stay_in_step() -> None:
+    moments = {after_success(feed("https://n.example/f", n), 96, NOW).next_poll for n in range(50)}
+    assert len(moments) > 40
+
+
+def test_failures_double_the_wait_up_to_half_a_day() -> None:
+    one = feed("https://n.example/f")
+    waits = [(after_failure(one, n, NOW).next_poll - NOW).total_seconds() for n in (1, 2, 3, 50, 10_000)]
+    assert waits[1] == pytest.approx(2 * waits[0]) and waits[2] == pytest.approx(4 * waits[0])
+    assert waits[3] == waits[4] <= 1.1 * 12 * 3600
+
+
+def drafts(*hours_ago: float) -> list[ArticleDraft]:
+    return [
+        ArticleDraft(
+            guid=None,
+            url=None,
+            title="x",
+            summary="",
+            published=NOW - timedelta(hours=h),
+            date_quality=DateQuality.EXACT,
+        )
+        for h in hours_ago
+    ]
+
+
+def test_a_habit_starts_from_the_dates_and_learns_from_polls() -> None:
+    new = feed("https://n.example/f")
+    first = habit(new, drafts(*range(24)), 24, NOW)
+    assert first == pytest.approx(24, rel=0.1)
+    assert habit(new, drafts(*range(24), 9000), 25, NOW) == pytest.approx(24, rel=0.1), "a pinned item does not matter"
+    known = feed("https://n.example/f", items_per_day=24.0, last_success=NOW - timedelta(days=1))
+    assert habit(known, (), 24, NOW) == pytest.approx(24)
+    quieter = habit(known, (), 0, NOW)
+    assert quieter is not None and 20 < quieter < 24
+
+
+def test_a_feed_is_silent_against_its_own_habit_only() -> None:
+    busy, rare = 48.0, 0.5
+    thursday = datetime(2026, 3, 5, 12, tzinfo=UTC)
+    assert state_of(feed("u"), busy, thursday - timedelta(hours=30), thursday) is FeedState.SILENT
+    assert state_of(feed("u"), rare, thursday - timedelta(days=10), thursday) is FeedState.OK
+    monday = datetime(2026, 3, 9, 6, tzinfo=UTC)
+    assert state_of(feed("u"), busy, monday - timedelta(hours=58), monday) is FeedState.OK, "a weekend is no silence"
+    assert state_of(feed("u"), None, None, thursday) is FeedState.OK
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"cache-control": "public, max-age=600"}, 600),
+        ({"cache-control": "max-age=600, no-cache"}, 0),
+        ({"cache-control": "max-age=999999999999999999"}, 86_400),
+        ({"cache-control": "max-age=soon", "expires": "0"}, 0),
+        ({"expires": "Wed, 04 Mar 2026 13:00:00 GMT"}, 3600),
+        ({"expires": "Wed, 04 Mar 2026 13:00:00 GMT", "date": "Wed, 04 Mar 2026 12:30:00 GMT"}, 1800),
+        ({"expires": "-1"}, 0),
+        ({}, None),
+    ],
+)
+def test_cache_headers_are_read_forgivingly(headers: dict[str, str], seconds: float | None) -> None:
+    assert max_age_s(headers, NOW) == seconds
+
+
+def test_retry_after_in_the_past_is_now_and_garbage_is_nothing() -> None:
+    assert retry_after_s({"retry-after": "Wed, 04 Mar 2020 13:00:00 GMT"}, NOW) == 0
+    assert retry_after_s({"retry-after": "²"}, NOW) is None
+    assert retry_after_s({"retry-after": "Wed, 99 Foo 2020"}, NOW) is None

@@ -1,0 +1,262 @@
+"""The use cases on real parts: a web server on loopback, the parser's processes, a SQLite file."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+
+from monitor.domain import DateQuality, Entity, FeedState, NewFeed
+from monitor.errors import ArchiveError
+from monitor.feeds.fetch import Fetcher
+from monitor.feeds.parser import ParserPool
+from monitor.feeds.stories import StoryIndex
+from monitor.ingest import import_archive, poll_due, prime_index
+from monitor.mentions import rematch_entity
+from monitor.store import open_store
+from monitor.store.base import Store
+from tests.feeds.loopback import NOW, Server, answer, rss, server
+
+LONG_AGO = datetime(1990, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(f"sqlite:///{tmp_path / 'headwind.db'}")
+    yield opened
+    opened.close()
+
+
+def articles(store: Store) -> dict[str, object]:
+    return {article.title: article for article in store.recent_articles(LONG_AGO)}
+
+
+# ── polling ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_first_poll_never_counts_and_the_next_one_does(
+    site: Server, fetcher: Fetcher, parser: ParserPool, store: Store
+) -> None:
+    store.add_feed(NewFeed(url=site.serve("/feed", answer(rss("Old news of the bank")))), NOW)
+    index = StoryIndex()
+    list(poll_due(store, fetcher, parser, index, NOW))
+    site.serve("/feed", answer(rss("Fresh trouble at the port", "Old news of the bank")))
+    [result] = poll_due(store, fetcher, parser, index, NOW + timedelta(hours=2))
+    assert (result.new, result.seen) == (1, 1)
+    found = {a.title: a.counts for a in store.recent_articles(LONG_AGO)}
+    assert found == {"Old news of the bank": False, "Fresh trouble at the port": True}
+
+
+def test_a_changed_title_is_a_revision_of_the_same_article(
+    site: Server, fetcher: Fetcher, parser: ParserPool, store: Store
+) -> None:
+    link = "https://news.example/1"
+    store.add_feed(NewFeed(url=site.serve("/feed", answer(rss(("Bank in talks", link))))), NOW)
+    index = StoryIndex()
+    list(poll_due(store, fetcher, parser, index, NOW))
+    site.serve("/feed", answer(rss(("Bank agrees to be bought", link))))
+    [result] = poll_due(store, fetcher, parser, index, NOW + timedelta(hours=2))
+    assert (result.new, result.revised) == (0, 1)
+    assert store.status().articles == 1
+
+
+def test_two_feeds_with_one_article_do_not_revise_it_for_ever(
+    site: Server, fetcher: Fetcher, parser: ParserPool, store: Store
+) -> None:
+    link = "https://news.example/1"
+    for path, title in (("/front", "Short title"), ("/business", "A longer title for the business page")):
+        store.add_feed(NewFeed(url=site.serve(path, answer(rss((title, link)))), publisher="News"), NOW)
+    index = StoryIndex()
+    for hour in (0, 2, 4):
+        results = list(poll_due(store, fetcher, parser, index, NOW + timedelta(hours=hour)))
+        assert sum(result.revised for result in results) == 0
+    assert store.status().articles == 1
+
+
+def test_copies_across_feeds_become_one_story_with_their_mentions(
+    site: Server, fetcher: Fetcher, parser: ParserPool, store: Store
+) -> None:
+    entity = store.save_entity(Entity(id=0, name="Calderwick Bank"), NOW)
+    title = "Calderwick Bank halts withdrawals after liquidity shortfall"
+    for name in ("a", "b"):
+        document = rss((title, f"https://{name}.example/1"))
+        store.add_feed(NewFeed(url=site.serve(f"/{name}", answer(document)), publisher=name.upper()), NOW)
+    list(poll_due(store, fetcher, parser, StoryIndex(), NOW))
+    status = store.status()
+    assert (status.articles, status.stories) == (2, 1)
+    assert entity.id
+    again = StoryIndex()
+    prime_index(store, again, NOW)
+    assert len(again) == 2, "a restarted worker knows the stories"
+
+
+def test_slow_feeds_hold_up_no_other(fetcher: Fetcher, parser: ParserPool, store: Store) -> None:
+    def slow(handler: BaseHTTPRequestHandler) -> None:
+        time.sleep(1.5)
+        answer(rss("Slow news"))(handler)
+
+    with server("127.0.0.2") as lazy, server("127.0.0.3") as quick:
+        slow_url = lazy.serve("/feed", slow)
+        for number in range(3):
+            store.add_feed(NewFeed(url=quick.serve(f"/{number}", answer(rss(f"Quick news {number}")))), NOW)
+        store.add_feed(NewFeed(url=slow_url), NOW)
+        order = [result.feed.url for result in poll_due(store, fetcher, parser, StoryIndex(), NOW)]
+    assert order[-1] == slow_url and len(order) == 4
+
+
+def test_a_round_can_be_stopped_and_loses_nothing(
+    site: Server, fetcher: Fetcher, parser: ParserPool, store: Store
+) -> None:
+    for number in range(5):
+        store.add_feed(NewFeed(url=site.serve(f"/{number}", answer(rss(f"News {number}")))), NOW)
+    index, done = StoryIndex(), []
+    for result in poll_due(store, fetcher, parser, index, NOW, stopped=lambda: len(done) >= 2):
+        done.append(result)
+    assert len(done) == 2
+    rest = list(poll_due(store, fetcher, parser, index, NOW))
+    assert len(rest) == 3 and store.status().articles == 5
+
+
+def test_sample_feeds_mark_their_articles(site: Server, fetcher: Fetcher, parser: ParserPool, store: Store) -> None:
+    store.add_feed(NewFeed(url=site.serve("/feed", answer(rss("Invented news"))), sample=True), NOW)
+    list(poll_due(store, fetcher, parser, StoryIndex(), NOW))
+    assert store.status().samples == 1
+
+
+def test_a_feed_that_moved_for_good_gets_its_new_address(
+    site: Server, fetcher: Fetcher, parser: ParserPool, store: Store
+) -> None:
+    site.serve("/new", answer(rss("Rates rise")))
+    added = store.add_feed(NewFeed(url=site.serve("/old", answer(b"", 301, Location="/new"))), NOW)
+    list(poll_due(store, fetcher, parser, StoryIndex(), NOW))
+    moved = store.feed(added.id)
+    assert moved is not None and moved.url == site.url("/new") and moved.state is FeedState.OK
+
+
+# ── archives ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+CSV = """title,published,summary,url,source
+Rates rise in Norland,2020-03-01T10:00:00+00:00,The bank acted.,https://n.example/1,Wire
+"Port, closed by storm",2020-03-01,,,Wire
+,2020-03-01,,,Wire
+No date here,,,,Wire
+Not a date,next week,,,Wire
+Tomorrow's news,2999-01-01,,,Wire
+Too,2020-03-01,many,cells,here,now
+Old <b>bold</b> news,2019-12-31T23:59:00-05:00,,javascript:alert(1),Other
+"""
+
+
+def test_an_archive_is_imported_as_if_it_had_come_then(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "news.csv"
+    path.write_text(CSV)
+    done = []
+    report = import_archive(store, StoryIndex(), path, NOW, done.append)
+    assert (report.rows, report.new, report.skipped) == (8, 3, 5)
+    assert sum(done) == 8
+    told = "\n".join(report.problems)
+    for line, reason in ((4, "'title'"), (5, "'published'"), (6, "not a date"), (7, "future"), (8, "6 cells")):
+        assert f"line {line}: " in told and reason in told
+    found = {a.title: a for a in store.recent_articles(LONG_AGO)}
+    exact, day, old = found["Rates rise in Norland"], found["Port, closed by storm"], found["Old bold news"]
+    assert exact.first_seen == exact.published and exact.counts and exact.publisher == "Wire"
+    assert (day.date_quality, exact.date_quality) == (DateQuality.DAY, DateQuality.EXACT)
+    assert old.url is None and old.published == datetime(2020, 1, 1, 4, 59, tzinfo=UTC)
+
+
+def test_importing_again_or_after_a_break_adds_only_what_is_missing(store: Store, tmp_path: Path) -> None:
+    rows = [f"Headline number {n} of the year,2020-03-{1 + n % 28:02d}T10:00:00Z" for n in range(5_000)]
+    path = tmp_path / "news.csv.gz"
+    path.write_bytes(gzip.compress(("title,published\n" + "\n".join(rows)).encode()))
+
+    class Broken(Exception):
+        pass
+
+    def stop(_: int) -> None:
+        if store.status().articles >= 2_000:
+            raise Broken
+
+    with pytest.raises(Broken):
+        import_archive(store, StoryIndex(), path, NOW, stop)
+    first = store.status().articles
+    report = import_archive(store, StoryIndex(), path, NOW)
+    assert 0 < first < 5_000 and report.new == 5_000 - first and report.seen == first
+    again = import_archive(store, StoryIndex(), path, NOW)
+    assert (again.new, again.seen) == (0, 5_000)
+    assert store.status().articles == 5_000
+
+
+def test_times_that_always_stand_at_midnight_are_days(store: Store, tmp_path: Path) -> None:
+    lines = [
+        {"title": f"Daily item {n} from afar", "published": "2020-03-01 00:00:00", "source": "D"} for n in range(5)
+    ]
+    lines += [
+        {"title": f"Timed item {n} from near", "published": f"2020-03-01T0{n}:30:00", "source": "T"} for n in range(5)
+    ]
+    path = tmp_path / "news.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n[1]\n{broken\n")
+    report = import_archive(store, StoryIndex(), path, NOW)
+    assert (report.new, report.skipped) == (10, 2)
+    qualities = {a.publisher: a.date_quality for a in store.recent_articles(LONG_AGO)}
+    assert qualities == {"D": DateQuality.DAY, "T": DateQuality.EXACT}
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("a.csv", b"headline,published\nx,2020-01-01\n", "'title' is missing"),
+        ("a.csv", b"title,date\nx,2020-01-01\n", "'published' is missing"),
+        ("a.csv", b"", "'title' is missing"),
+        ("a.jsonl", b'{"headline": "x"}\n', "'title'"),
+        ("a.csv", b"\x89PNG\r\n\x1a\n\0\0\0\0", "not text"),
+        ("a.csv.gz", gzip.compress(b"title,published\n" + b"x,2020-01-01\n" * 9_999)[:-40], "cut short"),
+    ],
+)
+def test_what_is_no_archive_is_one_clear_line(name: str, data: bytes, told: str, store: Store, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(ArchiveError) as caught:
+        import_archive(store, StoryIndex(), path, NOW)
+    assert told in str(caught.value) and str(path) in str(caught.value) and "\n" not in str(caught.value)
+    with pytest.raises(ArchiveError):
+        import_archive(store, StoryIndex(), tmp_path / "none.csv", NOW)
+
+
+def test_an_open_quote_and_foreign_bytes_cost_only_their_rows(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "news.csv"
+    path.write_bytes(
+        b'title,published\nGood one here,2020-01-01\nCaf\xe9 closes,2020-01-02\n"open,2020-01-03\n' + b"x" * 200_000
+    )
+    report = import_archive(store, StoryIndex(), path, NOW)
+    assert report.new == 1 and report.skipped >= 2
+
+
+# ── entities ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_entity_added_later_is_found_in_what_is_stored(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "news.csv"
+    path.write_text(
+        "title,published\nCalderwick Bank cuts jobs,2020-03-01\nCalderwick rallies,2020-03-01\nNobody here,2020-03-01\n"
+    )
+    import_archive(store, StoryIndex(), path, NOW)
+    short = store.save_entity(Entity(id=0, name="Calderwick"), NOW)
+    assert rematch_entity(store, short) == 2
+    full = store.save_entity(Entity(id=0, name="Calderwick Bank"), NOW)
+    assert rematch_entity(store, full) == 1
+    named = {
+        scored.article.title: scored.entities
+        for one in store.recent_articles(LONG_AGO)
+        if (scored := store.article(one.id)) is not None
+    }
+    assert named == {
+        "Calderwick Bank cuts jobs": ("Calderwick Bank",),
+        "Calderwick rallies": ("Calderwick",),
+        "Nobody here": (),
+    }
