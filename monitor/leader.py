@@ -33,7 +33,7 @@ class Lead:
             return self._handle is not None
         try:
             self._connection.execute("SELECT 1")
-        except psycopg.Error:
+        except psycopg.Error:  # closed or lost: either way the server has freed the lock
             return False
         return True
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import sqlite3
 import subprocess
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
@@ -55,8 +57,10 @@ def _dump(url: str, target: Path) -> None:
 
 
 def restore(url: str, path: str) -> None:
-    """Put a backup in the place of the store at `url`, which no process may have open. The store that was there is
-    kept beside as `.before-restore` (SQLite); on PostgreSQL the database must be empty."""
+    """Put a backup in the place of the store at `url`; no worker may run, and pages must be started anew.
+
+    The store that was there is kept beside as `.before-restore` (SQLite); on PostgreSQL the database must be empty.
+    """
     source, target = Path(path), sqlite_path(url)
     if not source.is_file():
         raise StoreError(f"restore {source}: there is no such file")
@@ -89,16 +93,32 @@ def _stand_alone(path: Path) -> None:
 
 
 def _put_aside(target: Path) -> None:
-    """Fold the WAL of the old store in and move it aside; refuse while a process has it open."""
+    """Fold the WAL of the old store in and move it aside; refuse while a worker runs."""
     if not target.exists():
         return
-    with closing(sqlite3.connect(target, timeout=1)) as connection, suppress(sqlite3.DatabaseError):
-        # A damaged store may be why somebody restores: what cannot be folded in moves aside with it.
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    target.replace(target.with_name(f"{target.name}.before-restore"))
-    for end in ("-wal", "-shm"):
-        with suppress(FileNotFoundError):
-            Path(f"{target}{end}").replace(f"{target}.before-restore{end}")
+    with _no_worker(target):
+        with closing(sqlite3.connect(target, timeout=1)) as connection, suppress(sqlite3.DatabaseError):
+            # A damaged store may be why somebody restores: what cannot be folded in moves aside with it.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        target.replace(target.with_name(f"{target.name}.before-restore"))
+        for end in ("-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                Path(f"{target}{end}").replace(f"{target}.before-restore{end}")
+
+
+@contextmanager
+def _no_worker(target: Path) -> Iterator[None]:
+    """Hold the lock that a worker holds for its life."""
+    handle = os.open(f"{target}.checkpoint", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        raise StoreError(f"restore {target}: is in use by a running worker; stop it first") from error
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 def _run_tool(name: str, url: str, arguments: list[str]) -> None:

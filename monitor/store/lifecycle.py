@@ -136,10 +136,10 @@ class LifecyclePart(AlertsPart, ScoringPart, CountingPart, CountsPart):
             polled = connection.execute(select(func.max(feeds.c.last_success))).scalar()
             as_of = max((at for at in (newest, polled) if at is not None), default=None)
             about = self.describe(connection)
-            whole = stories.c.merged_into.is_(None)
+            merged = select(func.count()).select_from(stories).where(stories.c.merged_into.is_not(None))
             return StatusCounts(
                 articles=_count(connection, articles),
-                stories=int(connection.execute(select(func.count()).select_from(stories).where(whole)).scalar_one()),
+                stories=_count(connection, stories) - int(connection.execute(merged).scalar_one()),
                 unscored=waiting,
                 unsupported=unsupported,
                 quarantined=quarantined,

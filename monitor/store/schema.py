@@ -176,7 +176,7 @@ articles = Table(
     Index("articles_publisher", "publisher", "position"),
     Index("articles_language", "language", "position"),
     Index("articles_first_seen", "first_seen"),
-    Index("articles_sample", "sample", sqlite_where=text("sample"), postgresql_where=text("sample")),
+    Index("articles_sample", "sample", sqlite_where=text("sample = 1"), postgresql_where=text("sample")),
 )
 
 revisions = Table(
@@ -234,7 +234,7 @@ predictions = Table(
         "predictions_unsure",
         "model_id",
         "position",
-        sqlite_where=text("unsure"),
+        sqlite_where=text("unsure = 1"),
         postgresql_where=text("unsure"),
     ),
     sqlite_with_rowid=False,
