@@ -1,0 +1,39 @@
+"""`python -m bench [NAME ...]`: the benchmarks one after another, each in a process of its own, results in RESULTS.md.
+
+Timings want a quiet machine. A benchmark that replays a corpus reads HEADWIND_CORPORA.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+
+BENCHES = {
+    "cpu-score": "bench.scoring",
+    "spike": "bench.spike",
+    "stories": "bench.stories",
+    "mentions": "bench.mentions",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Side by side with their peers.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHES)}; default: all")
+    arguments = parser.parse_args(argv)
+    unknown = [name for name in arguments.names if name not in BENCHES]
+    if unknown:
+        parser.error(f"unknown benchmark {unknown[0]!r}; known: {', '.join(BENCHES)}")
+    failed = []
+    for name in arguments.names or BENCHES:
+        print(f"── {name}", flush=True)
+        if subprocess.run([sys.executable, "-m", BENCHES[name]], check=False).returncode:
+            failed.append(name)
+    if failed:
+        print(f"bench: failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
