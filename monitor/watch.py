@@ -129,9 +129,9 @@ def _counted(
             continue
         calibration = _calibration(store, rule, source, now)
         judge = spike_judge(rule, history, source, calibration.threshold, version)
-        counts = {alert.series: alert.evidence.negative for alert in open_alerts if alert.rule == rule.name}
+        opened = {alert.series: alert for alert in open_alerts if alert.rule == rule.name}
         last = judge.scan.q.shape[1] - 1
-        own = judge.at(last, counts)
+        own = judge.at(last, opened)
         said = {observation.series for observation in own}
         recent = store.alerts(since=now - timedelta(days=14), limit=5_000)
         found += own + [late for late in judge.late(last, now, recent) if late.series not in said]

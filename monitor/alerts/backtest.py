@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.alerts import kinds
-from monitor.alerts.calibration import calibrate, prior_threshold
+from monitor.alerts.calibration import calibrate, onset_table, prior_threshold
 from monitor.alerts.history import HOUR, OTHER, Floats, History, HistorySource, until
 from monitor.alerts.lifecycle import Observation, evaluate
 from monitor.alerts.rules import in_scope, params_of, validate
@@ -150,7 +150,7 @@ def _spikes(rule: Rule, history: History, source: HistorySource) -> tuple[_Scrip
     judge = SpikeJudge(rule, whole, thresholds, source)
 
     def observe(hour: int, opened: Sequence[Alert], now: datetime) -> list[Observation]:
-        return judge.at(hour, {alert.series: alert.evidence.negative for alert in opened})
+        return judge.at(hour, {alert.series: alert for alert in opened})
 
     return _Script(judge.busy_hours(), observe), steps
 
@@ -229,9 +229,11 @@ def _thresholds(whole: Scan, budget: float) -> tuple[Floats, list[tuple[datetime
     hours = whole.q.shape[1]
     values = np.full(hours, prior_threshold(budget))
     steps = []
+    table = onset_table(whole)
     for begin in range(0, hours, RECALIBRATE_HOURS):
         at = whole.history.hour_at(begin)
-        values[begin : begin + RECALIBRATE_HOURS] = calibrate(whole, budget, at, last=begin).threshold
+        made = calibrate(whole, budget, at, last=begin, table=table)
+        values[begin : begin + RECALIBRATE_HOURS] = made.threshold
         steps.append((at, float(values[begin])))
     return values, steps
 

@@ -27,6 +27,7 @@ WEEKS_NEEDED: Final = 6
 WEEKS_USED: Final = 52
 LOOSEST: Final = 0.2
 STRICTEST: Final = 1e-8
+QUIET_HOURS: Final = 24  # a series that was above the threshold within a day goes on with the alert it has
 _STEPS: Final = 40
 _RESAMPLES: Final = 200
 _PRIOR_PER_BUDGET: Final = 0.008  # q a week of budget where there is no past yet; measured on three news streams
@@ -68,10 +69,17 @@ def prior_threshold(budget: float) -> float:
 
 
 def calibrate(
-    scan: Scan, budget: float, now: datetime, *, last: int | None = None, quiet_hours: int = 24, seed: int = 0
+    scan: Scan,
+    budget: float,
+    now: datetime,
+    *,
+    last: int | None = None,
+    table: NDArray[np.int64] | None = None,
+    seed: int = 0,
 ) -> Calibration:
     """Threshold for `budget` alerts a week over all scanned series, from the scan's hours before index `last`
-    (counted from the scan's first hour), at most a year of them."""
+    (counted from the scan's first hour), at most a year of them. table: `onset_table(scan)`, where it is asked often.
+    """
     stop = scan.q.shape[1] if last is None else last
     usable = ~scan.young[:stop]
     begin = int(np.argmax(usable)) if usable.any() else stop
@@ -82,9 +90,9 @@ def calibrate(
         return Calibration(
             threshold=threshold, budget=budget, weeks=0, per_week=budget, low=0.0, high=2 * budget, made_at=now
         )
-    q = scan.q[:, stop - weeks * 168 : stop]
     grid = np.geomspace(LOOSEST, STRICTEST, _STEPS)
-    counts = np.array([onsets(q, step, quiet_hours).reshape(weeks, 168).sum(axis=1) for step in grid])
+    hourly = onset_table(scan) if table is None else table
+    counts = hourly[:, stop - weeks * 168 : stop].reshape(_STEPS, weeks, 168).sum(axis=2)
     picks = np.random.default_rng(seed).integers(0, weeks, size=(_RESAMPLES, weeks))
     means = counts[:, picks].mean(axis=2)  # [steps, resamples]
     middle = np.median(means, axis=1)
@@ -100,6 +108,11 @@ def calibrate(
         high=float(high),
         made_at=now,
     )
+
+
+def onset_table(scan: Scan) -> NDArray[np.int64]:
+    """[thresholds, hours] how many series would have opened an alert at each hour, for each candidate threshold."""
+    return np.array([onsets(scan.q, step, QUIET_HOURS) for step in np.geomspace(LOOSEST, STRICTEST, _STEPS)])
 
 
 def onsets(q: Floats, threshold: float, quiet_hours: int) -> NDArray[np.int64]:

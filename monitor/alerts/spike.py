@@ -6,7 +6,7 @@ never for what is calm.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -60,19 +60,20 @@ class SpikeJudge:
         """[hours] where at least one series is at or below the threshold."""
         return np.asarray((self.scan.q <= self.thresholds).any(axis=0))
 
-    def at(self, column: int, open_counts: dict[str, int]) -> list[Observation]:
-        """Observations at the end of the scan's hour `column`: every series that fires, and each open one
-        (`open_counts`: series → negative stories in its evidence)."""
+    def at(self, column: int, opened: Mapping[str, Alert]) -> list[Observation]:
+        """Observations at the end of the scan's hour `column`: every series that fires, and each one with an alert
+        in `opened` (by series). What an open alert knows already is not read again, unless it may explain another
+        series that fires anew."""
         judged = int(self._last_judged[column])
         if judged < 0 or self.scan.young[judged]:
-            return [self._unknown(series, "its past is too short to judge") for series in open_counts]
-        firing = np.flatnonzero(self.scan.q[:, judged] <= self.thresholds[judged])
-        wanted = {self.scan.names[int(row)] for row in firing} | set(open_counts)
+            return [self._unknown(series, "its past is too short to judge") for series in opened]
+        firing = {self.scan.names[int(r)] for r in np.flatnonzero(self.scan.q[:, judged] <= self.thresholds[judged])}
+        explains = any(not series.startswith("entity:") for series in firing.difference(opened))
         return [
-            self._observe(series, column, judged, open_counts.get(series))
+            self._observe(series, column, judged, opened.get(series), explains and series.startswith("entity:"))
             if series in self.row
             else self._unknown(series, "nothing is known of this series")
-            for series in sorted(wanted)
+            for series in sorted(firing | set(opened))
         ]
 
     def late(self, column: int, now: datetime, known: Collection[Alert]) -> list[Observation]:
@@ -109,7 +110,9 @@ class SpikeJudge:
             return None
         return replace(observation, summary=f"Late news: {observation.summary}", note="late")
 
-    def _observe(self, series: str, column: int, judged: int, open_count: int | None) -> Observation:
+    def _observe(
+        self, series: str, column: int, judged: int, alert: Alert | None, explains: bool = False
+    ) -> Observation:
         row = self.row[series]
         scan = self.scan
         q = float(scan.q[row, judged])
@@ -131,7 +134,16 @@ class SpikeJudge:
         mu = float(scan.expected[window, row, judged])
         p = float(scan.p[window, row, judged])
         fires = q <= threshold
-        if not fires and open_count is not None and n <= open_count:
+        severity = self.rule.severity
+        if severity is Severity.WARNING and q <= threshold * CRITICAL_FACTOR and n >= CRITICAL_EFFECT * mu:
+            severity = Severity.CRITICAL
+        known = alert is not None and n <= alert.evidence.negative
+        if (
+            known
+            and alert is not None
+            and not explains
+            and (not fires or severity in (alert.severity, Severity.WARNING))
+        ):
             return Observation(rule=self.rule.name, series=series, standing=Standing.HOLD)
         start, end = self.window_of(judged, hours)
         facts = self._read(series, start, end, n)
@@ -148,9 +160,6 @@ class SpikeJudge:
             and not self._enough(len(old), mu, p, q, threshold, row, judged, window)
         ):
             standing, note = Standing.HOLD, "publishers that are new here make the difference"
-        severity = self.rule.severity
-        if severity is Severity.WARNING and q <= threshold * CRITICAL_FACTOR and n >= CRITICAL_EFFECT * mu:
-            severity = Severity.CRITICAL
         evidence = self._evidence(series, row, judged, window, start, end, n, mu, p, q, threshold, facts, families)
         return Observation(
             rule=self.rule.name,

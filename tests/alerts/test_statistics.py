@@ -11,6 +11,7 @@ from monitor.alerts.history import history_from_facts
 from monitor.alerts.statistics import SpikeParams, benjamini_hochberg, learn, scan, tail
 from monitor.domain import DateQuality
 from tests.alerts.news import MONDAY, PUBLISHERS, burst, look, ordinary, poisson_tail, spike_rule, story
+from tests.alerts.test_lifecycle import open_alert
 
 WEEKS = 7
 NOW = MONDAY + timedelta(weeks=WEEKS, days=1, hours=15)  # a Tuesday afternoon
@@ -124,7 +125,7 @@ def test_a_store_that_is_too_young_says_so_and_stays_silent() -> None:
     young = [fact for fact in past() if fact.published > NOW - timedelta(days=9)]
     seen = look(young + burst(NOW, 30), NOW)
     assert seen.transitions == []
-    [observation] = seen.judge.at(seen.judge.scan.q.shape[1] - 1, {"topic:litigation": 3})
+    [observation] = seen.judge.at(seen.judge.scan.q.shape[1] - 1, {"topic:litigation": open_alert()})
     assert observation.note == "its past is too short to judge"
 
 
