@@ -18,8 +18,12 @@ from models.sentences import split_sentences
 MAX_CHARS: Final = 1_000_000
 """Characters of a document that are read, some 300 pages; the rest is left out and the aggregate says truncated."""
 
-WINDOW_CHARS: Final = 500
-"""Characters of one window, about what a headline with its lead has at most and what the model was trained on."""
+WINDOW_CHARS: Final = 300
+"""Characters of one window: what a headline with its lead has, as in training. More would fit the network, but texts
+longer than it was trained on are what it is worse at (docs/model.md)."""
+
+_MAY_FIT: Final = 2000
+"""Characters beyond which no text fits a model's window in one piece, so that it need not be tried."""
 
 _AT_ONCE: Final = 512
 _LEAD_WEIGHT: Final = 2.0
@@ -90,7 +94,7 @@ def _whole(
     if not spans:
         return None, 0
     # A text that fits the window is read as it is: the page and the pipeline then show the same numbers for it.
-    if spans[-1][1] - spans[0][0] <= 4 * window_chars:
+    if spans[-1][1] - spans[0][0] <= _MAY_FIT:
         [prediction] = classifier.predict([text])
         if prediction is None or not prediction.truncated:
             return prediction, 1 if prediction else 0
