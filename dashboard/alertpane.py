@@ -46,6 +46,7 @@ def alert_pane(alert: Alert, reads: Reads) -> None:
                         words("alerts.snoozed", at=times.moment(alert.snoozed_until, zone))
                         if alert.snoozed_until and alert.snoozed_until > context.now()
                         else "",
+                        words("alerts.explained", id=alert.inhibited_by) if alert.inhibited_by else "",
                         words("alerts.false_alarm") if alert.verdict == "false_alarm" else "",
                     )
                     if part
@@ -135,7 +136,7 @@ def _measure(alert: Alert, words: Words, reads: Reads) -> None:
     evidence = alert.evidence
     columns = st.columns(3)
     columns[0].metric(words("alerts.negative"), f"{evidence.negative:,}", border=True)
-    columns[1].metric(words("alerts.expected"), f"{evidence.expected:,.1f}", border=True)
+    columns[1].metric(words("alerts.expected"), widgets.expected(evidence.expected), border=True)
     columns[2].metric(words("alerts.families"), f"{evidence.families:,}", border=True)
     window = timedelta(hours=evidence.window_hours)
     step = DAY if window >= DAY else max(HOUR, window / 2)
@@ -158,7 +159,7 @@ def _measure(alert: Alert, words: Words, reads: Reads) -> None:
             "alerts.chart_title",
             negative=evidence.negative,
             hours=f"{evidence.window_hours:g}",
-            expected=f"{evidence.expected:.1f}",
+            expected=widgets.expected(evidence.expected),
         ),
         charts.evidence_hours(shown, (inside[0], inside[1]), per_step, words),
         table,
@@ -168,7 +169,8 @@ def _measure(alert: Alert, words: Words, reads: Reads) -> None:
 
 
 def _chance(p_value: float) -> str:
-    return f"{p_value:.3f}" if p_value >= 0.001 else f"{p_value:.1e}"
+    """The p-value as far as anyone can tell it apart from nothing."""
+    return f"{p_value:.3f}" if p_value >= 0.001 else f"{p_value:.1g}" if p_value >= 1e-9 else "<0.000000001"
 
 
 def _stories(evidence: Evidence, words: Words) -> None:

@@ -20,7 +20,8 @@ _REPORT: Final = "alerts.backtest"
 
 def rules_pane(reads: Reads) -> None:
     words = context.words()
-    rules = reads.rules()
+    kinds = list(RuleKind)
+    rules = sorted(reads.rules(), key=lambda rule: (not rule.enabled, kinds.index(rule.kind), rule.name))
     if not rules:
         widgets.empty(words("rules.none"))
         return

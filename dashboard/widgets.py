@@ -50,7 +50,7 @@ def guarded(view: Callable[P, None]) -> Callable[P, None]:
     return safe
 
 
-def header(title: str, reads: Reads) -> StatusCounts:
+def header(title: str, reads: Reads, *, mark_samples: bool = True) -> StatusCounts:
     """Title on the left, how fresh the data is on the right; below, whatever makes the page less than fresh."""
     words = context.words()
     status = reads.status()
@@ -59,7 +59,7 @@ def header(title: str, reads: Reads) -> StatusCounts:
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
             st.html(markup.dim(as_of(status, words)), width="content")
             _language(words)
-    if status.samples:
+    if status.samples and mark_samples:
         st.html(markup.notice(words("state.sample", n=f"{status.samples:,}")))
     stale = staleness(status, reads)
     if stale:
@@ -225,6 +225,11 @@ def selected_row(event: Any) -> int | None:
 def local(times_utc: pd.Series) -> pd.Series:
     """A column of aware UTC times as the viewer's wall clock without an offset, for charts."""
     return times_utc.dt.tz_convert(str(context.zone())).dt.tz_localize(None)
+
+
+def expected(count: float) -> str:
+    """An expectation as a page says it: `0.6`, and `<0.1` for what is almost nothing."""
+    return "<0.1" if count < 0.05 else f"{count:,.1f}"
 
 
 def verdict_of(prediction: Prediction | None, state: str, words: Words) -> str:

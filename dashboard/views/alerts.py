@@ -41,12 +41,14 @@ def _inbox(state: str) -> None:
     words, reads = context.words(), context.reads()
     alerts = reads.alerts(_STATES[state])
     if state == "unresolved":
-        alerts = sorted(alerts, key=lambda alert: (-_URGENCY.index(alert.severity), -alert.id))
+        alerts = sorted(
+            alerts, key=lambda alert: (alert.inhibited_by is not None, -_URGENCY.index(alert.severity), -alert.id)
+        )
     shared = "alert" in st.query_params
     if not alerts and not shared:
         widgets.empty(words("alerts.none"), words("alerts.none_hint", n=len(reads.rules())))
         return
-    left, right = st.columns([5, 6], gap="medium")
+    left, right = st.columns(2, gap="medium")
     with left:
         count = words("alerts.count", n=len(alerts))
         widgets.title(count, words("news.zone", zone=str(context.zone())))
@@ -58,8 +60,11 @@ def _inbox(state: str) -> None:
             fallback=not shared,
             height=min(680, 40 + 32 * max(2, len(alerts))),
             column_config={
-                words("column.expected"): st.column_config.NumberColumn(format="%.1f", width=70),
-                words("column.negative"): st.column_config.NumberColumn(width=70),
+                words("column.severity"): st.column_config.TextColumn(width=84),
+                words("column.series"): st.column_config.TextColumn(width=150),
+                words("column.negative"): st.column_config.NumberColumn(width=66),
+                words("column.expected"): st.column_config.NumberColumn(format="%.2f", width=68),
+                words("column.state"): st.column_config.TextColumn(width=80),
             },
             alt=count,
         )

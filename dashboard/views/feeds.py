@@ -31,7 +31,7 @@ _POLLED: Final = "feeds.polled"
 def page() -> None:
     words = context.words()
     reads = context.reads()
-    status = widgets.header(words("nav.feeds"), reads)
+    status = widgets.header(words("nav.feeds"), reads, mark_samples=False)
     feeds = reads.feeds()
     unreachable = bool(feeds) and not any(feed.state in (FeedState.OK, FeedState.SILENT) for feed in feeds)
     if not status.articles or status.samples or unreachable:
@@ -55,9 +55,6 @@ def _sample(words: Words, samples: int, unreachable: bool, any_feeds: bool) -> N
             with st.spinner(words("feeds.sample_adding")):
                 actions.add_sample_news()
             st.rerun()
-        if not any_feeds and context.may("analyst") and st.button(words("feeds.defaults")):
-            actions.add_default_feeds()
-            st.rerun()
 
 
 def _toolbar(words: Words, feeds: list[Feed]) -> None:
@@ -68,6 +65,9 @@ def _toolbar(words: Words, feeds: list[Feed]) -> None:
             if st.button(words("feeds.poll"), icon=":material/refresh:", help=words("feeds.poll_help")):
                 with st.spinner(words("feeds.polling", n=sum(feed.enabled for feed in feeds))):
                     st.session_state[_POLLED] = actions.poll_now()
+                st.rerun()
+            if not feeds and st.button(words("feeds.defaults"), icon=":material/playlist_add:"):
+                actions.add_default_feeds()
                 st.rerun()
             with st.popover(words("feeds.opml"), icon=":material/swap_vert:"):
                 _opml(words)

@@ -45,7 +45,10 @@ def _body() -> None:
         return
     chosen, span = filterbar.bar("now", reads, ("range", "publishers", "languages"))
     day = Span(start=span.end - DAY, end=span.end)
-    alerts = sorted(reads.alerts(UNRESOLVED), key=lambda alert: (_SEVERITY_ORDER[alert.severity], -alert.id))
+    alerts = sorted(
+        reads.alerts(UNRESOLVED),
+        key=lambda alert: (alert.inhibited_by is not None, _SEVERITY_ORDER[alert.severity], -alert.id),
+    )
     blocks = _days_before(reads, day, chosen)
     if not blocks["stories"].sum() and not reads.trend("all", span, chosen.cells)["stories"].sum():
         widgets.empty(
@@ -205,8 +208,8 @@ def _open_alerts(words: Words, alerts: Sequence[Alert]) -> None:
                     words(
                         "now.alert_line",
                         negative=alert.evidence.negative,
-                        expected=f"{alert.evidence.expected:.1f}",
-                        opened=times.moment(alert.opened_at, context.zone()),
+                        expected=widgets.expected(alert.evidence.expected),
+                        opened=times.moment(alert.opened_at, context.zone())[5:],
                     )
                 )
             )
