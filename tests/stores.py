@@ -40,12 +40,12 @@ def migrated_postgres(postgres: Postgres) -> str:
 
 @pytest.fixture
 def postgres_url(migrated_postgres: str) -> str:
-    """The migrated database, emptied: much cheaper than a new one."""
-    tables = ", ".join([*metadata.tables, "article_search"])
-    with psycopg.connect(migrated_postgres, autocommit=True) as connection:
+    """The migrated database, emptied: much cheaper than a new one, and deleting few rows is cheaper than TRUNCATE."""
+    with psycopg.connect(migrated_postgres) as connection:
         connection.execute("SET session_replication_role = replica")  # the audit log refuses to be emptied
-        connection.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")  # type: ignore[arg-type]
-        connection.execute("ALTER SEQUENCE article_id RESTART")
+        for table in [*metadata.tables, "article_search"]:
+            connection.execute(f"DELETE FROM {table}")  # type: ignore[arg-type]
+        connection.execute("SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'")
         connection.execute("INSERT INTO counters (name, value) VALUES ('data_version', 1)")
     return migrated_postgres
 
