@@ -27,10 +27,12 @@ from monitor.store.deliveries import DeliveriesPart
 from monitor.store.schema import (
     alert_events,
     alerts,
-    dump,
-    load,
     rules,
     silences,
+)
+from monitor.store.values import (
+    dump,
+    load,
     us,
     when,
     when_or_none,

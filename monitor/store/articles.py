@@ -17,17 +17,19 @@ from monitor.store.schema import (
     entities,
     feeds,
     mentions,
-    position_at,
-    position_of,
     prediction_topics,
     predictions,
     revisions,
     stories,
-    us,
-    when,
     work,
 )
 from monitor.store.search import clean, search_body, tsvector_body
+from monitor.store.values import (
+    position_at,
+    position_of,
+    us,
+    when,
+)
 
 INSERT_CHUNK = 5000
 PAGE = 2000

@@ -10,7 +10,15 @@ from sqlalchemy import Connection, select, text
 
 from monitor.domain import AuditEntry
 from monitor.store.database import Database
-from monitor.store.schema import audit, dump, load, us, when
+from monitor.store.schema import (
+    audit,
+)
+from monitor.store.values import (
+    dump,
+    load,
+    us,
+    when,
+)
 
 GENESIS = "0" * 64
 _AUDIT_LOCK = 0x48574155

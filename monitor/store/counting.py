@@ -16,15 +16,17 @@ from monitor.store.schema import (
     dirty_hours,
     dirty_stories,
     entities,
-    join_names,
-    load,
     mentions,
     predictions,
     rollups,
     series,
-    split_names,
     stories,
     story_facts,
+)
+from monitor.store.values import (
+    join_names,
+    load,
+    split_names,
 )
 
 STORY_CHUNK = 4000

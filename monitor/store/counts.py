@@ -14,13 +14,15 @@ from monitor.store.schema import (
     SUMS,
     articles,
     cells,
-    hour_of,
-    join_names,
     rollups,
     series,
-    split_names,
     stories,
     story_facts,
+)
+from monitor.store.values import (
+    hour_of,
+    join_names,
+    split_names,
     us,
     when,
     when_hour,

@@ -12,7 +12,17 @@ from monitor.domain import ChannelConfig, Delivery, DeliveryState, NewDelivery, 
 from monitor.errors import StoreError
 from monitor.store.audit import AuditPart
 from monitor.store.database import chunks
-from monitor.store.schema import channels, deliveries, dump, load, us, when, when_or_none
+from monitor.store.schema import (
+    channels,
+    deliveries,
+)
+from monitor.store.values import (
+    dump,
+    load,
+    us,
+    when,
+    when_or_none,
+)
 
 _OPEN = (DeliveryState.PENDING.value, DeliveryState.FAILED.value)
 

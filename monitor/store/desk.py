@@ -9,7 +9,17 @@ from sqlalchemy import select
 
 from monitor.domain import Verdict
 from monitor.store.audit import AuditPart
-from monitor.store.schema import beats, dump, load, settings, us, verdicts, when
+from monitor.store.schema import (
+    beats,
+    settings,
+    verdicts,
+)
+from monitor.store.values import (
+    dump,
+    load,
+    us,
+    when,
+)
 
 
 class DeskPart(AuditPart):

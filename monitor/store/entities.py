@@ -14,7 +14,16 @@ from monitor.errors import StoreError
 from monitor.store.articles import ArticlesPart
 from monitor.store.audit import AuditPart
 from monitor.store.database import chunks
-from monitor.store.schema import articles, dirty_stories, dump, entities, load, mentions
+from monitor.store.schema import (
+    articles,
+    dirty_stories,
+    entities,
+    mentions,
+)
+from monitor.store.values import (
+    dump,
+    load,
+)
 
 _BATCH = 10_000
 

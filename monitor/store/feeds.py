@@ -11,7 +11,14 @@ from sqlalchemy import Connection, or_, select
 from monitor.domain import AddCounts, Feed, FeedState, NewArticle, NewFeed, PollRecord
 from monitor.errors import StoreError
 from monitor.store.articles import ArticlesPart
-from monitor.store.schema import feeds, us, when, when_or_none
+from monitor.store.schema import (
+    feeds,
+)
+from monitor.store.values import (
+    us,
+    when,
+    when_or_none,
+)
 
 _CLOCK_JUMP = timedelta(hours=2)  # more than any cadence: an hour back delays a poll, it does not double it
 

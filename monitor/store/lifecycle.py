@@ -17,13 +17,15 @@ from monitor.store.schema import (
     articles,
     deliveries,
     feeds,
+    stories,
+)
+from monitor.store.scoring import ScoringPart
+from monitor.store.values import (
     load,
     position_at,
-    stories,
     us,
     when,
 )
-from monitor.store.scoring import ScoringPart
 
 _BATCH = 2000
 

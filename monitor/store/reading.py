@@ -26,21 +26,23 @@ from monitor.domain import ArticleQuery, ScoredArticle
 from monitor.store.articles import ArticlesPart, article_columns, article_of
 from monitor.store.database import chunks
 from monitor.store.schema import (
-    POSITION_BITS,
     articles,
     entities,
-    load,
     mentions,
     model_history,
     models,
-    position_at,
     prediction_topics,
     predictions,
     stories,
-    us,
     work,
 )
 from monitor.store.search import Question, ask, fts5, fts5_terms, tsquery
+from monitor.store.values import (
+    POSITION_BITS,
+    load,
+    position_at,
+    us,
+)
 
 COUNT_CAP = 10_000
 _SEARCH = table("article_search", column("rowid", BigInteger), column("position", BigInteger))

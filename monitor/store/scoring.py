@@ -17,17 +17,19 @@ from monitor.store.reading import ReadingPart, pack
 from monitor.store.schema import (
     articles,
     dirty_stories,
-    dump,
-    load,
     model_history,
     models,
-    position_at,
     prediction_topics,
     predictions,
     story_facts,
+    work,
+)
+from monitor.store.values import (
+    dump,
+    load,
+    position_at,
     us,
     when,
-    work,
 )
 
 MAX_ATTEMPTS = 3

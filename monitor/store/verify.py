@@ -14,11 +14,13 @@ from monitor.store.schema import (
     cells,
     dirty_hours,
     dirty_stories,
-    load,
     rollups,
     series,
     stories,
     story_facts,
+)
+from monitor.store.values import (
+    load,
     when_hour,
 )
 
