@@ -1,0 +1,244 @@
+"""What pages do when somebody acts, and what they say when something is not as it should be."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard import context, i18n, jobs, watchedit
+from dashboard.queries import Reads
+from dashboard.scored import score_texts
+from models import registry
+from monitor.app import App
+from monitor.domain import AlertState, Entity
+from monitor.errors import UploadError
+from tests.dashboard.conftest import Open
+from tests.dashboard.seeding import HOSTILE, classifier
+
+words = i18n.words("en")
+
+
+def html(page: AppTest) -> str:
+    return "\n".join(element.proto.body for element in page.get("html"))
+
+
+def table(page: AppTest, column: str) -> list[str]:
+    """A column of the first table on the page that has it."""
+    frame = next(one.value for one in page.dataframe if words(f"column.{column}") in one.value.columns)
+    return [str(value) for value in frame[words(f"column.{column}")]]
+
+
+def click(page: AppTest, label: str) -> AppTest:
+    return next(button for button in page.button if button.label == words(label)).click().run()
+
+
+# ── News ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_filters_come_from_the_address_and_stay_there(desk: App, open_page: Open) -> None:
+    page = open_page("news", sentiment="negative", range="30d", q="lawsuit")
+    assert set(table(page, "sentiment")) == {"▼ Negative"}
+    assert all("lawsuit" in title for title in table(page, "title"))
+    kept = {name: "".join(page.query_params[name]) for name in ("sentiment", "range", "q")}
+    assert kept == {"sentiment": "negative", "range": "30d", "q": "lawsuit"}
+
+
+def test_a_link_to_an_article_opens_it_although_the_list_does_not_hold_it(desk: App, open_page: Open) -> None:
+    page = open_page("news", article="1", range="24h", q="nothing-like-this")
+    [title] = [row.article.title for row in [desk.store.article(1)] if row]
+    assert title in html(page)
+
+
+def test_a_search_without_matches_says_what_to_do(desk: App, open_page: Open) -> None:
+    assert words("news.none") in html(open_page("news", q="zzzzqqqq"))
+
+
+def test_a_verdict_is_stored_with_who_gave_it(desk: App, open_page: Open) -> None:
+    click(open_page("news", article="5"), "verdict.right")
+    [verdict] = desk.store.verdicts("article:")
+    assert (verdict.subject, verdict.right, verdict.actor) == ("article:5", True, "dashboard")
+
+
+# ── Now ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_now_says_that_coverage_is_worse_than_usual(desk: App, open_page: Open) -> None:
+    page = open_page("now")
+    assert "more negative than usual" in html(page)
+    assert [metric.value for metric in page.metric if metric.label == words("now.alerts")] == ["2"]
+
+
+def test_now_says_that_the_worker_is_dead(desk: App, open_page: Open) -> None:
+    desk.store.beat("worker", context.now() - timedelta(hours=3), {})
+    assert words("pulse.stale") in html(open_page("now"))
+
+
+def test_old_data_under_live_feeds_is_called_stale(desk: App, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = context.now() + timedelta(hours=30)
+    monkeypatch.setattr(context, "now", lambda: later)
+    page = open_page("now")
+    assert any("30 h ago" in warning.value for warning in page.warning)
+
+
+def test_a_page_in_chinese(desk: App, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "words", lambda: i18n.words("zh"))
+    page = open_page("now")
+    assert page.title[0].value == "现况"
+    assert not page.error
+
+
+# ── Alerts ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_alert_is_acknowledged_and_its_time_line_says_so(desk: App, open_page: Open) -> None:
+    page = click(open_page("alerts", alert="1"), "alerts.acknowledge")
+    alert = desk.store.alert(1)
+    assert alert is not None
+    assert alert.state is AlertState.ACKNOWLEDGED
+    assert words("event.acknowledge") in table(page, "event")
+
+
+def test_an_alert_shows_its_evidence(desk: App, open_page: Open) -> None:
+    page = open_page("alerts", alert="1")
+    assert "nears default" in html(page)
+    assert [metric.value for metric in page.metric] == ["12", "1.9", "5"]
+
+
+def test_a_viewer_sees_alerts_and_cannot_act(desk: App, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "role", lambda: "viewer")
+    page = open_page("alerts", alert="1")
+    assert words("alerts.read_only") in html(page)
+    assert words("alerts.acknowledge") not in [button.label for button in page.button]
+
+
+def test_a_rule_is_switched_off(desk: App, open_page: Open) -> None:
+    click(open_page("alerts", view="rules"), "rules.switch_off")
+    assert [rule.enabled for rule in desk.store.rules()] == [False]
+
+
+def test_silences_open(desk: App, open_page: Open) -> None:
+    assert words("silence.none") in html(open_page("alerts", view="silences"))
+
+
+# ── Score text ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_pasted_text_is_scored_and_not_kept(desk: App, open_page: Open) -> None:
+    before = desk.store.data_version()
+    page = open_page("score")
+    page.text_area[0].set_value("Calder Foods faces a probe. Its profit rises.")
+    click(page, "score.go")
+    assert "Negative, 90% sure" in html(page)
+    assert desk.store.data_version() == before
+
+
+def test_pasted_markup_is_shown_as_text(desk: App, open_page: Open) -> None:
+    page = open_page("score")
+    page.text_area[0].set_value(HOSTILE)
+    click(page, "score.go")
+    assert "<img" not in html(page)
+
+
+def test_a_table_keeps_its_columns_when_it_is_scored() -> None:
+    frame = pd.DataFrame({"text": ["Acme default", ""], "score": ["7", "8"]})
+    out = score_texts(frame, "text", classifier())
+    assert list(out["sentiment"]) == ["negative", ""]
+    assert list(out["score_in"]) == ["7", "8"]
+
+
+def test_a_long_table_is_scored_by_a_process_of_its_own() -> None:
+    if not registry.available():
+        pytest.skip("no checkpoint is shipped yet")
+    frame = pd.DataFrame({"headline": ["Bank nears default"] * 300})
+    job = jobs.Job(frame, "headline", "long.csv", None)
+    deadline = time.monotonic() + 120
+    while not job.done and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert len(job.result()) == 300
+    assert set(job.result()["sentiment"]) == {"negative"}
+
+
+def test_a_job_that_fails_says_why_and_gives_its_turn_back() -> None:
+    for _ in range(jobs.AT_ONCE + 1):
+        job = jobs.Job(pd.DataFrame({"a": ["x"]}), "a", "bad.csv", "no-such-model")
+        deadline = time.monotonic() + 60
+        while not job.done and time.monotonic() < deadline:
+            time.sleep(0.1)
+        with pytest.raises(UploadError, match=r"bad\.csv"):
+            job.result()
+
+
+# ── Feeds, Watchlist, Settings, Model ────────────────────────────────────────────────────────────────────────────
+
+
+def test_sample_news_comes_and_goes_with_one_click(empty_desk: App, open_page: Open) -> None:
+    page = click(open_page("feeds"), "feeds.sample_add")
+    assert empty_desk.store.status().samples > 600
+    click(page, "feeds.sample_remove")
+    assert empty_desk.store.status().samples == 0
+
+
+def test_sample_news_is_marked_on_other_pages(empty_desk: App, open_page: Open) -> None:
+    empty_desk.add_sample_news(context.now())
+    page = open_page("news", range="all")
+    assert "sample news about invented companies" in html(page)
+    assert all(publisher.endswith("(sample)") for publisher in table(page, "publisher"))
+
+
+def test_a_feed_names_its_problem(desk: App, open_page: Open) -> None:
+    page = open_page("feeds")
+    assert set(table(page, "state")) == {"○ new"}
+    assert "Harbour Wire business" in table(page, "feed")
+
+
+def test_the_watchlist_warns_of_common_words(desk: App) -> None:
+    careful = watchedit.ambiguous(Entity(id=0, name="Knight Brothers Holding", aliases=("Knight",), ticker="BP"))
+    assert careful == ["Knight"] or careful == ["Knight", "BP"]
+
+
+def test_the_watchlist_says_what_a_name_would_match(desk: App) -> None:
+    reads = Reads(desk.store, desk.settings.store_url)
+    lines = watchedit.preview(Entity(id=0, name="Norvik Bank"), reads, words)
+    assert lines[0].startswith("Norvik Bank: about ")
+    assert "about 0 " not in lines[0]
+
+
+@pytest.mark.parametrize("view", ["channels", "quiet", "deliveries", "audit", "people", "deployment"])
+def test_every_part_of_settings_opens_and_shows_no_secret(desk: App, open_page: Open, view: str) -> None:
+    page = open_page("settings", view=view)
+    assert not page.exception
+    assert not page.error
+    shown = html(page) + "".join(str(one.value) for one in (*page.dataframe, *page.text_input, *page.selectbox))
+    assert "s3cret" not in shown
+
+
+@pytest.mark.parametrize("view", ["quality", "drift", "versions", "review", "card"])
+def test_every_part_of_model_opens(desk: App, open_page: Open, view: str) -> None:
+    page = open_page("model", view=view)
+    assert not page.exception
+    assert not page.error
+
+
+# ── reads ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_did_not_change_is_not_read_again(desk: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Reads(desk.store, desk.settings.store_url)
+    assert first.feeds()
+
+    def never() -> None:
+        raise AssertionError("read again although nothing changed")
+
+    monkeypatch.setattr(desk.store, "feeds", never)
+    assert Reads(desk.store, desk.settings.store_url).feeds() == first.feeds()
+
+
+def test_a_write_is_seen_at_once(desk: App) -> None:
+    before = Reads(desk.store, desk.settings.store_url)
+    assert len(before.entities()) == 5
+    desk.store.save_entity(Entity(id=0, name="New Corp"), context.now())
+    assert len(Reads(desk.store, desk.settings.store_url).entities()) == 6
