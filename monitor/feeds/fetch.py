@@ -179,7 +179,7 @@ class Fetcher:
                 try:
                     async with asyncio.timeout(left):
                         # Credentials go to the origin they were given for, and never to where it redirects.
-                        auth = credentials if _origin(bare) == origin else None
+                        auth = credentials if _entitled(_origin(bare), origin) else None
                         answer = await self._ask(bare, auth, feed, now)
                 except TimeoutError as error:
                     raise _timeout(self.limits.total_s) from error
@@ -255,6 +255,17 @@ def _origin(url: str) -> tuple[str, str, int | None]:
         return parts.scheme.lower(), (parts.hostname or "").lower(), parts.port
     except ValueError as error:
         raise FeedError(f"{redact(url)[:200]!r} is not a usable address", kind="refused") from error
+
+
+def _entitled(target: tuple[str, str, int | None], given_for: tuple[str, str, int | None]) -> bool:
+    """Whether credentials may go to a hop: to the origin they were given for, or to the same host over TLS."""
+    host = given_for[1]
+    upgrade = (
+        given_for[0] == "http"
+        and given_for[2] in (None, 80)
+        and target in (("https", host, None), ("https", host, 443))
+    )
+    return target == given_for or upgrade
 
 
 def _next_hop(url: str, location: str) -> str:

@@ -20,7 +20,7 @@ import pytest
 
 from monitor.domain import FeedState, NewFeed
 from monitor.errors import FeedError
-from monitor.feeds.fetch import Fetcher, FetchLimits
+from monitor.feeds.fetch import Fetcher, FetchLimits, _entitled, _origin
 from monitor.feeds.parser import ParserPool
 from monitor.feeds.stories import StoryIndex
 from monitor.ingest import poll_due
@@ -345,6 +345,21 @@ def test_F14_credentials_stay_with_their_host_and_out_of_errors_and_logs(
         assert "authorization" not in other.requests[0][1]
         wrong = refusal(asked, "http://desk:hunter2@nosuch.invalid/feed?token=hunter2")
     assert "hunter2" not in str(error) + str(wrong) + caplog.text
+
+
+@pytest.mark.parametrize(
+    ("target", "entitled"),
+    [
+        ("http://bank.example/new", True),
+        ("https://bank.example/feed", True),
+        ("http://bank.example:8080/feed", False),
+        ("https://bank.example:8443/feed", False),
+        ("https://news.bank.example/feed", False),
+    ],
+)
+def test_F14_credentials_follow_a_redirect_only_to_the_same_host_over_tls(target: str, entitled: bool) -> None:
+    assert _entitled(_origin(target), _origin("http://bank.example/feed")) is entitled
+    assert not _entitled(_origin("http://bank.example/feed"), _origin("https://bank.example/feed"))
 
 
 def test_F14_a_client_for_channels_is_guarded_the_same_way(site: Server) -> None:
