@@ -124,7 +124,7 @@ def history_from_counts(rows: Sequence[tuple[str, int, int, int, float]], start:
     flat = place[inside] * size + hour[inside]
     shape = (len(row), size)
     stories, negative, score = (_table(flat, columns[index][inside], shape) for index in (1, 2, 3))
-    return _finished(start, end, tuple(row), stories, negative, score, None)
+    return _finished(start, end, tuple(row), stories, negative, score, None, other_inside=False)
 
 
 def history_from_facts(facts: Iterable[StoryFact], start: datetime, end: datetime) -> History:
@@ -184,12 +184,15 @@ def _finished(
     negative: Floats,
     score: Floats,
     day_like: NDArray[np.bool_] | None,
+    *,
+    other_inside: bool = True,
 ) -> History:
+    """other_inside: `all` still holds the stories whose only topic is `other`; the store's rows do not."""
     if ALL in names:
         top = names.index(ALL)
         if day_like is None:
             day_like = _told_by_midnight(stories[top])
-        if OTHER in names:  # a series of its own, and no news about the market at large
+        if other_inside and OTHER in names:  # a series of its own, and no news about the market at large
             other = names.index(OTHER)
             stories[top] = np.maximum(0.0, stories[top] - stories[other])
             negative[top] = np.maximum(0.0, negative[top] - negative[other])

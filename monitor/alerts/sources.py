@@ -45,7 +45,7 @@ class FactsSource:
         self._times = [fact.published for fact in self._facts]
 
     def history(self, start: datetime, end: datetime) -> History:
-        return history_from_facts(self._between(start, end), start, end)
+        return history_from_facts(self._between(midnight(start), end), start, end)
 
     def negative_facts(self, series: str, start: datetime, end: datetime, limit: int) -> list[StoryFact]:
         found = [
