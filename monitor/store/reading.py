@@ -15,6 +15,7 @@ from sqlalchemy import (
     column,
     exists,
     func,
+    literal_column,
     select,
     table,
     text,
@@ -102,7 +103,7 @@ class ReadingPart(ArticlesPart):
         rest = self._wheres(query, model, driver.settles)
         source = driver.source
         if source is not articles and rest:
-            source = source.join(articles, articles.c.position == position)
+            source = source.join(articles, articles.c.position == self._outer(position))
         return select(position).select_from(source).where(*wheres, *rest), position
 
     def _driver(self, query: ArticleQuery, model: int) -> Driver:
@@ -110,6 +111,8 @@ class ReadingPart(ArticlesPart):
         question = ask(query.text)
         if question.wanted:
             return Driver(_SEARCH, self._search_position, [self._match(question)], "text")
+        if query.entities or query.story_id is not None:  # few articles: found by their mentions or story, then sorted
+            return Driver(articles, articles.c.position, [], "")
         if len(query.topics) == 1:
             wheres = [t.model_id == model, t.topic == query.topics[0]]
             return Driver(prediction_topics, t.position, wheres, "topics")
@@ -119,6 +122,11 @@ class ReadingPart(ArticlesPart):
             wheres = [p.model_id == model, p.sentiment == query.sentiments[0]]
             return Driver(predictions, p.position, wheres, "sentiments")
         return Driver(articles, articles.c.position, [], "")
+
+    def _outer(self, position: Any) -> Any:
+        """The position of the driver, written so that SQLite must walk the full-text index first: as an inner loop
+        it would search anew for each article (measured: 5 s instead of 50 ms)."""
+        return literal_column("+article_search.rowid") if self.is_sqlite and position.table is _SEARCH else position
 
     @property
     def _search_position(self) -> Any:
