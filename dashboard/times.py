@@ -101,6 +101,11 @@ def moment(at: datetime | None, zone: tzinfo, *, seconds: bool = False) -> str:
     return at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
 
 
+def short(at: datetime, zone: tzinfo) -> str:
+    """`11-23 21:40` for narrow places, unbroken by a line end."""
+    return at.astimezone(zone).strftime("%m-%d %H:%M").replace("-", "\u2011").replace(" ", "\u00a0")
+
+
 def age_parts(at: datetime, now: datetime) -> tuple[str, int]:
     """How long ago, as (unit key, count) for the catalogue: now, minutes, hours or days."""
     seconds = max(0, int((now - at).total_seconds()))

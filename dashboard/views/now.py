@@ -209,7 +209,7 @@ def _open_alerts(words: Words, alerts: Sequence[Alert]) -> None:
                         "now.alert_line",
                         negative=alert.evidence.negative,
                         expected=widgets.expected(alert.evidence.expected),
-                        opened=times.moment(alert.opened_at, context.zone())[5:],
+                        opened=times.short(alert.opened_at, context.zone()),
                     )
                 )
             )

@@ -58,6 +58,8 @@ def main(url: str, folder: Path, wanted: list[str]) -> None:
             page.set_default_timeout(PATIENCE_MS)
             page.goto(f"{url}/{address}")
             settle(page)
+            # The machine that takes the pictures may have no Chinese font for the language switch.
+            page.add_style_tag(content=".st-key-language-switch { display: none }")
             if name == "score":
                 page.get_by_label("Text", exact=True).fill(
                     "Calderwick Bank's deposits fell by a fifth in a week, two people familiar with the matter said. "
