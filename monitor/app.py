@@ -6,7 +6,8 @@ Importing this module loads neither torch nor transformers; the classifier is op
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -68,10 +69,13 @@ from monitor.watch import run_backtest, watch
 log = structlog.get_logger("app")
 
 REMIND_EVERY = timedelta(minutes=1)
+RETRY_REFUSED_S = 60.0  # a live version that could not be opened is tried again: its files may have been on their way
 STALE_AFTER = timedelta(seconds=90)  # a process without a beat for this long is treated as dead
 PREPARED = "prepared"
-WORKER_BEAT = "worker"
-WORKER_RULE = Rule(name="worker", kind=RuleKind.QUIET, scope=("pipeline:worker",), severity=Severity.CRITICAL)
+WORKER_BEAT = "worker"  # written by the worker that leads; another one that only scores writes STANDBY_BEAT
+STANDBY_BEAT = "standby worker"
+WORKER_RULE = Rule(name="worker", kind=RuleKind.QUIET, scope=("pipeline:*",), severity=Severity.CRITICAL)
+WORKER_SERIES = "pipeline:worker"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +103,7 @@ class App:
         self._lock = threading.RLock()
         self._lead: Lead | None = None
         self._classifier: Classifier | None = None
-        self._refused: tuple[str | None, str] | None = None  # live version that could not be loaded, and why
+        self._refused: tuple[str | None, str, float] | None = None  # live version that was not opened, why, when
         self._fetcher: Fetcher | None = None
         self._parser: ParserPool | None = None
         self._index: StoryIndex | None = None
@@ -117,11 +121,14 @@ class App:
         if self._lead is not None:
             if self._lead.held():
                 return True
+            self._lead.release()
             self._lead = None
         try:
             self._lead = take_lead(self.settings.store_url)
         except LeaderError:
             return False
+        with self._lock:
+            self._index = None  # whoever led before may have brought articles that this index does not know
         return True
 
     # ── the model ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -149,21 +156,34 @@ class App:
 
     def classifier(self) -> Classifier:
         """The live model, opened once and again after a promotion. A version that cannot be loaded leaves the one
-        in memory serving; without one in memory the reason is raised (`CheckpointError`)."""
+        in memory serving, says so in `refused`, and is tried again each minute; without one in memory the reason is
+        raised (`CheckpointError`)."""
         with self._lock:
             version = self.live_version()
-            refused = self._refused[0] if self._refused else ""
-            if self._classifier is not None and version in (self._classifier.version, refused):
-                return self._classifier
+            if self._classifier is not None:
+                if version == self._classifier.version:
+                    self._refused = None
+                    return self._classifier
+                refused, _, tried = self._refused or ("", "", 0.0)
+                if refused == version and time.monotonic() - tried < RETRY_REFUSED_S:
+                    return self._classifier
             try:
                 self._classifier = self.open_classifier(version)
                 self._refused = None
             except CheckpointError as error:
                 if self._classifier is None:
                     raise
-                self._refused = (version, str(error))
+                self._refused = (version, str(error), time.monotonic())
                 log.error("live model refused; the one before serves on", version=version, error=str(error))
             return self._classifier
+
+    @property
+    def refused(self) -> str | None:
+        """Why this process could not open the live version, in words; None when it could or never tried. The queue
+        is that version's: until it opens, nothing is scored."""
+        if self._refused is None:
+            return None
+        return f"the live model {self._refused[0]} cannot be opened, so nothing is scored: {self._refused[1]}"
 
     def open_classifier(self, version: str | None) -> Classifier:
         """A version by name or folder, on this deployment's backend and device. Raises `CheckpointError`."""
@@ -394,17 +414,33 @@ class App:
     def report_worker_dead(self, deaths: int, status: int, now: datetime) -> None:
         """What a dead worker cannot do itself: raise the alert that it is dead, and deliver it."""
         summary = f"the worker died {deaths} times in a row (last exit status {status}); nothing is polled or scored"
-        self._worker_alert(TransitionKind.OPEN, summary, now)
+        self._pipeline_alerts({WORKER_SERIES: summary}, set(), now)
         self.deliver("supervisor", now + timedelta(minutes=1))  # past the wait for neighbours: there are none
 
     def report_worker_alive(self, now: datetime) -> None:
-        self._worker_alert(TransitionKind.RESOLVE, "the worker runs again", now)
+        """The worker is up and beats: an alert that it is dead, whoever raised it, is over."""
+        self._pipeline_alerts({}, {WORKER_SERIES}, now)
 
-    def _worker_alert(self, kind: TransitionKind, summary: str, now: datetime) -> None:
+    def report_stalls(self, stalled: Mapping[str, str], parts: Iterable[str], now: datetime) -> None:
+        """An alert for each part of the pipeline that stands still (part → why); those of other `parts` are over."""
+        self._pipeline_alerts(
+            {f"pipeline:{part}": why for part, why in stalled.items()},
+            {f"pipeline:{part}" for part in parts if part not in stalled},
+            now,
+        )
+
+    def _pipeline_alerts(self, wrong: Mapping[str, str], right: Collection[str], now: datetime) -> None:
         active = (AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.ESCALATED)
-        mine = [a for a in self.store.alerts(active) if a.rule == WORKER_RULE.name and a.series == WORKER_RULE.scope[0]]
-        if bool(mine) == (kind is TransitionKind.OPEN):
-            return
+        mine = {a.series: a for a in self.store.alerts(active, limit=10_000) if a.rule == WORKER_RULE.name}
+        for series, summary in wrong.items():
+            if series not in mine:
+                self._pipeline_alert(TransitionKind.OPEN, series, summary, None, now)
+        for series in sorted(mine.keys() & set(right)):
+            self._pipeline_alert(TransitionKind.RESOLVE, series, "it runs again", mine[series], now)
+
+    def _pipeline_alert(
+        self, kind: TransitionKind, series: str, summary: str, alert: Alert | None, now: datetime
+    ) -> None:
         evidence = Evidence(
             window_start=now,
             window_end=now,
@@ -420,12 +456,12 @@ class App:
         transition = Transition(
             kind=kind,
             rule=WORKER_RULE.name,
-            series=WORKER_RULE.scope[0],
+            series=series,
             severity=WORKER_RULE.severity,
             at=now,
             summary=summary,
             evidence=evidence,
-            alert_id=mine[0].id if mine else None,
+            alert_id=alert.id if alert else None,
         )
         planned = plan_deliveries(
             transition,
@@ -435,7 +471,7 @@ class App:
             self.store.silences(now),
             now,
             links_base=self.settings.links_base,
-            opened_at=mine[0].opened_at if mine else None,
+            opened_at=alert.opened_at if alert else None,
         )
         self.store.apply_transitions([transition], [(0, delivery) for delivery in planned], now)
 
@@ -477,7 +513,7 @@ class App:
         if counts.quarantined:
             notes.append(f"{counts.quarantined} articles could not be scored and are quarantined")
         if self._refused:
-            notes.append(f"model {self._refused[0]} was refused, the one before serves on: {self._refused[1]}")
+            notes.append(f"model {self._refused[0]} was refused, the one before answers here: {self._refused[1]}")
         return Pulse(
             worker=worker,
             last_beat=last,
@@ -512,12 +548,12 @@ class App:
         self.store.checkpoint()
 
     def daily(self, now: datetime) -> None:
-        """Once a day: the digest into the outbox, the drift of the model's inputs and outputs, retention."""
+        """Once a day: the digest into the outbox, retention, the drift of the model's inputs and outputs."""
         plan_digest(self.store, now, links_base=self.settings.links_base)
-        measure_drift(self.store, now)
         if self.settings.retention_days:
             removed = self.store.apply_retention(now - timedelta(days=self.settings.retention_days))
             log.info("retention", removed=removed)
+        measure_drift(self.store, now)
 
     def heartbeat(self) -> None:
         """Tell the watcher outside that this host is alive. A failure is logged, never raised."""

@@ -13,6 +13,8 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -20,12 +22,20 @@ import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from models.errors import CheckpointError, ModelError
 from monitor import metrics
-from monitor.app import WORKER_BEAT, App
+from monitor.app import STANDBY_BEAT, WORKER_BEAT, App
+from monitor.errors import MonitorError
 
 log = structlog.get_logger("worker")
 
 BEAT_EVERY_S = 10.0
+PIPELINE = ("poll", "score", "watch", "deliver")  # the jobs that must go on, or an alert says so
+LEADERS = ("poll", "watch", "deliver", "keep", "daily")
+FAILING_FOR_S = 15 * 60.0  # a job that has only failed for so long stands still
+HUNG_FOR_S = 30 * 60.0  # so does one that has not come back; scoring counts from its last batch
+DAILY_FROM = time_of_day(5, 10)  # UTC
+DAILY_DONE = "daily.done"  # setting: the day whose daily round is done
 
 
 def utc_now() -> datetime:
@@ -41,7 +51,10 @@ class Worker:
         self.name = f"{os.uname().nodename}:{os.getpid()}"
         self._stop = threading.Event()
         self._errors: dict[str, str] = {}
+        self._failing: dict[str, float] = {}  # job → when its present row of failures began, monotonic
+        self._busy: dict[str, float] = {}  # job → when it began or last gave a sign, monotonic
         self.leading = False
+        self._beaten = ""
 
     def stop(self, *_: Any) -> None:
         self._stop.set()
@@ -61,10 +74,7 @@ class Worker:
         try:
             next_beat = time.monotonic() + BEAT_EVERY_S
             while not self._stop.wait(1.0):
-                if not self.leading and self.app.lead():
-                    self.leading = True
-                    log.info("leading", name=self.name)
-                    self._lead(scheduler)
+                self._job("lead", partial(self._keep_lead, scheduler))()
                 if time.monotonic() >= next_beat:
                     next_beat = time.monotonic() + BEAT_EVERY_S
                     self._job("beat", self._beat)()
@@ -74,6 +84,25 @@ class Worker:
             self.app.store.release(self.name)
             log.info("worker stopped", name=self.name)
 
+    def _keep_lead(self, scheduler: BackgroundScheduler) -> None:
+        """Take the lead when it is free; give up the leader's jobs when it is lost (PostgreSQL: the connection)."""
+        leads = False
+        try:
+            leads = self.app.lead()
+        finally:
+            if leads != self.leading:
+                self.leading = leads
+                log.info("leading" if leads else "the lead is lost", name=self.name)
+                if leads:
+                    self._lead(scheduler)
+                else:
+                    for name in LEADERS:
+                        scheduler.remove_job(name)
+                        self._errors.pop(name, None)
+                        self._failing.pop(name, None)
+        if leads and self._beaten != WORKER_BEAT:
+            self._beat()
+
     def _lead(self, scheduler: BackgroundScheduler) -> None:
         soon = utc_now() + timedelta(seconds=1)
         for name, step, seconds in (
@@ -81,20 +110,25 @@ class Worker:
             ("watch", self._watch, 15),
             ("deliver", self._deliver, 3),
             ("keep", self._keep, 60),
+            ("daily", self._daily, 600),
         ):
             scheduler.add_job(self._job(name, step), "interval", seconds=seconds, id=name, next_run_time=soon)
-        scheduler.add_job(self._job("daily", self._daily), "cron", hour=5, minute=10, id="daily")
 
     def _job(self, name: str, step: Callable[[], None]) -> Callable[[], None]:
         def run() -> None:
+            self._busy[name] = time.monotonic()
             try:
                 with metrics.JOB_SECONDS.labels(name).time():
                     step()
                 self._errors.pop(name, None)
+                self._failing.pop(name, None)
             except Exception as error:  # the job's own failure must not end the worker; it is shown in the pulse
                 metrics.JOB_ERRORS.labels(name).inc()
                 self._errors[name] = f"{type(error).__name__}: {error}"[:300]
+                self._failing.setdefault(name, time.monotonic())
                 log.error("job failed", job=name, error=self._errors[name], exc_info=not _expected(error))
+            finally:
+                self._busy.pop(name, None)
 
         run.__name__ = name
         return run
@@ -110,10 +144,17 @@ class Worker:
                 log.info("polled", feed=result.feed.url, new=result.new, seen=result.seen)
 
     def _score(self) -> None:
-        report = self.app.score(self.name, self.clock, stopped=self._stop.is_set)
+        if self.app.live_version() is None:
+            self.app.prepare(self.clock())  # a worker started by itself on a new store
+        report = self.app.score(self.name, self.clock, stopped=self._stop.is_set, progress=self._scored_a_batch)
         if report.scored:
             metrics.SCORED.inc(report.scored)
             log.info("scored", articles=report.scored, set_aside=report.set_aside)
+        if self.app.refused:
+            raise CheckpointError(self.app.refused)
+
+    def _scored_a_batch(self, _: int) -> None:
+        self._busy["score"] = time.monotonic()
 
     def _watch(self) -> None:
         for transition in self.app.watch(self.clock()):
@@ -127,24 +168,50 @@ class Worker:
     def _keep(self) -> None:
         self.app.keep_house(self.clock())
         metrics.observe_status(self.app.store.status())
-        if not self._errors:
+        stalled = self.stalled()
+        self.app.report_stalls(stalled, PIPELINE, self.clock())
+        if not stalled and not self._errors.keys() & set(PIPELINE):
             self.app.heartbeat()
 
+    def stalled(self) -> dict[str, str]:
+        """Parts of the pipeline that stand still → why, in words."""
+        found: dict[str, str] = {}
+        moment = time.monotonic()
+        for name in PIPELINE:
+            failing = moment - self._failing.get(name, moment)
+            busy = moment - self._busy.get(name, moment)
+            if busy >= HUNG_FOR_S:
+                found[name] = f"{name} has not come back for {busy / 60:.0f} minutes"
+            elif failing >= FAILING_FOR_S:
+                found[name] = f"{name} has failed for {failing / 60:.0f} minutes: {self._errors.get(name, '')}"
+        return found
+
     def _daily(self) -> None:
-        self.app.daily(self.clock())
+        """Once a day from DAILY_FROM on, also when the worker was not up at that minute; again when it failed. The
+        first day of a store has no day before it to tell of."""
+        now = self.clock()
+        today, done = now.date().isoformat(), self.app.store.setting(DAILY_DONE)
+        if done == today or now.time() < DAILY_FROM:
+            return
+        if done is not None:
+            self.app.daily(now)
+        self.app.store.set_setting(DAILY_DONE, today, "worker", now)
 
     def _beat(self) -> None:
+        self._beaten = WORKER_BEAT if self.leading else STANDBY_BEAT
         self.app.store.beat(
-            WORKER_BEAT,
+            self._beaten,
             self.clock(),
-            {"name": self.name, "pid": os.getpid(), "leading": self.leading, "errors": dict(self._errors)},
+            {
+                "name": self.name,
+                "pid": os.getpid(),
+                "leading": self.leading,
+                "errors": {**self._errors, **self.stalled()},
+            },
         )
 
 
 def _expected(error: Exception) -> bool:
-    from models.errors import ModelError
-    from monitor.errors import MonitorError
-
     return isinstance(error, MonitorError | ModelError)
 
 

@@ -31,6 +31,7 @@ log = structlog.get_logger("supervisor")
 ROOT = Path(__file__).resolve().parent.parent
 STOP_WITHIN_S = 30.0
 HEALTHY_AFTER_S = 60.0
+LOOK_AT_BEAT_EVERY_S = 2.0
 DEATHS_FOR_ALERT = 3
 
 
@@ -86,6 +87,7 @@ class Child:
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     deaths: int = 0  # in a row, without a healthy minute between
+    healthy: bool = False  # since its last start
     next_start: float = 0.0
     exits: list[int] = field(default_factory=list)
 
@@ -95,6 +97,7 @@ class Child:
             self.command, cwd=ROOT, env=os.environ.copy(), start_new_session=True, preexec_fn=die_with_parent
         )
         self.started = time.monotonic()
+        self.healthy = False
 
     def poll(self) -> int | None:
         return None if self.process is None else self.process.poll()
@@ -113,6 +116,7 @@ class Supervisor:
         self._next_beat = 0.0
         self._seen_beat: datetime | None = None
         self._seen_at = 0.0
+        self._looked_at = 0.0
 
     def stop(self, *_: object) -> None:
         self._stop.set()
@@ -137,11 +141,10 @@ class Supervisor:
         now = time.monotonic()
         code = child.poll()
         if child.process is not None and code is None:
-            if child.deaths and now - child.started > HEALTHY_AFTER_S:
-                child.deaths = 0
-                self._say_healthy(child)
-            if child.name == "worker" and now - child.started > HEALTHY_AFTER_S:
+            if child.name == "worker":
                 self._kill_if_stuck(child)
+            if not child.healthy and self._lives(child) - child.started > HEALTHY_AFTER_S:
+                self._say_healthy(child)
             return
         if child.process is not None and code is not None:
             child.deaths += 1
@@ -155,14 +158,21 @@ class Supervisor:
             child.start()
             log.info("restarted", process=child.name)
 
+    def _lives(self, child: Child) -> float:
+        """Until when (monotonic) the child is known to do its work: a worker by its beat, the dashboard by being there.
+        A worker that only exists, and is ended for its silence each time, has died each time."""
+        return self._seen_at if child.name == "worker" else time.monotonic()
+
     def _kill_if_stuck(self, child: Child) -> None:
         """End a worker whose beat has not changed for a while by our own clock: wall clocks may jump, this cannot."""
-        beat = self._worker_beat()
-        if beat != self._seen_beat:
-            self._seen_beat, self._seen_at = beat, time.monotonic()
+        if time.monotonic() - self._looked_at >= min(LOOK_AT_BEAT_EVERY_S, STALE_AFTER.total_seconds() / 4):
+            self._looked_at = time.monotonic()
+            beat = self._worker_beat()
+            if beat is not None and beat != self._seen_beat:
+                self._seen_beat, self._seen_at = beat, time.monotonic()
         if time.monotonic() - max(self._seen_at, child.started) < STALE_AFTER.total_seconds():
             return
-        log.error("no sign of life; ending it", process=child.name, last_beat=str(beat))
+        log.error("no sign of life; ending it", process=child.name, last_beat=str(self._seen_beat))
         if child.process is not None:
             child.process.kill()
 
@@ -197,11 +207,14 @@ class Supervisor:
             log.error("the worker is dead and the alert could not be written", error=str(error))
 
     def _say_healthy(self, child: Child) -> None:
-        if child.name != "worker" or not self._alerted:
+        child.deaths = 0
+        if child.name != "worker":
+            child.healthy = True
             return
         try:
-            self.app.report_worker_alive(datetime.now(UTC))
+            self.app.report_worker_alive(datetime.now(UTC))  # also ends an alert that a supervisor before us raised
             self._alerted = False
+            child.healthy = True
         except MonitorError as error:
             log.warning("the worker is back and its alert could not be resolved", error=str(error))
 

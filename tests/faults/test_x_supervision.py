@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from apscheduler.schedulers.background import BackgroundScheduler
 
-from monitor import supervisor
+from monitor import scheduler, supervisor
 from monitor.app import WORKER_BEAT, App, open_app
 from monitor.domain import AlertState, ChannelConfig
+from monitor.errors import StoreError
+from monitor.scheduler import Worker
 from monitor.supervisor import DEATHS_FOR_ALERT, Child, Supervisor
 
 
@@ -60,7 +63,13 @@ def test_X5_a_dead_worker_is_started_again_and_its_alert_resolved_when_it_stays(
     look_until(keeper, lambda: bool(app.store.alerts()))
     child.command = [sys.executable, "-c", "import time; time.sleep(60)"]
     monkeypatch.setattr(supervisor, "HEALTHY_AFTER_S", 0.2)
-    look_until(keeper, lambda: app.store.alerts()[0].state is AlertState.RESOLVED)
+    monkeypatch.setattr(supervisor, "LOOK_AT_BEAT_EVERY_S", 0.05)
+
+    def resolved() -> bool:
+        app.store.beat(WORKER_BEAT, datetime.now(UTC), {"pid": 1})  # what a working worker does
+        return app.store.alerts()[0].state is AlertState.RESOLVED
+
+    look_until(keeper, resolved)
     assert child.process is not None
     child.process.kill()
     child.process.wait()
@@ -87,3 +96,81 @@ def test_X5_a_worker_that_lives_but_does_nothing_is_ended(app: App, now: datetim
     if child.process is not None:
         child.process.kill()
         child.process.wait()
+
+
+def test_X5_a_worker_that_hangs_after_each_start_is_reported_like_one_that_dies(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper = keeper_of(app, [sys.executable, "-c", "import time; time.sleep(60)"])
+    monkeypatch.setattr(supervisor, "HEALTHY_AFTER_S", 0.1)
+    monkeypatch.setattr(supervisor, "STALE_AFTER", timedelta(seconds=0.3))
+    look_until(keeper, lambda: bool(app.store.alerts()))
+    keeper._end()
+
+
+def test_X5_an_alert_that_the_supervisor_before_raised_is_resolved_when_the_worker_beats(
+    app: App, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.report_worker_dead(3, 1, now)
+    keeper = keeper_of(app, [sys.executable, "-c", "import time; time.sleep(60)"])
+    monkeypatch.setattr(supervisor, "HEALTHY_AFTER_S", 0.2)
+
+    def resolved() -> bool:
+        app.store.beat(WORKER_BEAT, datetime.now(UTC), {})
+        return app.store.alerts()[0].state is AlertState.RESOLVED
+
+    monkeypatch.setattr(supervisor, "LOOK_AT_BEAT_EVERY_S", 0.05)
+    look_until(keeper, resolved)
+    keeper._end()
+
+
+def test_X5_a_job_that_only_fails_is_an_alert_until_it_works_again(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "FAILING_FOR_S", 1e-9)
+    worker = Worker(app)
+    fails = [True]
+
+    def step() -> None:
+        if fails:
+            raise StoreError("store: no space left on the device")
+
+    job = worker._job("score", step)
+    job()
+    worker._keep()
+    (alert,) = app.store.alerts()
+    assert (alert.series, alert.state) == ("pipeline:score", AlertState.OPEN)
+    assert "no space left" in alert.summary
+    fails.clear()
+    job()
+    worker._keep()
+    assert app.store.alerts()[0].state is AlertState.RESOLVED
+
+
+def test_X5_a_lost_lead_ends_the_leaders_jobs_and_the_worker_goes_on(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker(app)
+    jobs = BackgroundScheduler(timezone=UTC)
+    keep = worker._job("lead", lambda: worker._keep_lead(jobs))
+    keep()
+    assert worker.leading
+    assert {job.id for job in jobs.get_jobs()} == set(scheduler.LEADERS)
+
+    def broken() -> bool:
+        raise StoreError("store: the server closed the connection")
+
+    with monkeypatch.context() as lost:
+        lost.setattr(app, "lead", broken)
+        keep()
+    assert not worker.leading
+    assert jobs.get_jobs() == []
+    keep()
+    assert worker.leading
+
+
+def test_X5_the_daily_round_is_made_up_when_the_worker_was_down_at_its_minute(
+    app: App, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds: list[datetime] = []
+    monkeypatch.setattr(app, "daily", rounds.append)
+    moments = [now, now + timedelta(hours=1), now + timedelta(hours=18), now + timedelta(days=1)]
+    for moment in [*moments, now + timedelta(days=1, minutes=10)]:
+        Worker(app, lambda moment=moment: moment)._daily()
+    assert rounds == [now + timedelta(days=1)], "not on the store's first day, not before its hour, once a day"
