@@ -161,3 +161,12 @@ def test_sample_news_is_added_marked_and_removed_whole(now) -> None:
         assert app.store.status().samples == 0
     finally:
         app.close()
+
+
+@pytest.mark.parametrize("command", [("watchlist", "export"), ("feeds", "export-opml")])
+def test_a_file_that_cannot_be_written_is_one_line(
+    command: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "absent" / "out"
+    assert main([*command, str(place)]) == 1
+    assert capsys.readouterr().err.splitlines() == [f"headwind: {place}: No such file or directory"]

@@ -30,10 +30,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (MonitorError, ModelError) as error:
         print(f"headwind: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("headwind: stopped", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         # The reader of our output (head, less) went away: not our failure. Keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.filename is None:
+            raise  # not a file that the caller named: a fault of ours, to be seen whole
+        print(f"headwind: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("headwind: stopped", file=sys.stderr)
+        return 130

@@ -14,12 +14,13 @@ from monitor.app import App, open_app
 from monitor.errors import MonitorError
 from monitor.logs import set_up_logs
 from monitor.settings import load_settings
+from monitor.store.open import Role
 
 ACTOR = "command line"
 
 
 @contextmanager
-def opened(role: str = "tool", *, log_to_file: bool = False) -> Iterator[App]:
+def opened(role: Role = "tool", *, log_to_file: bool = False) -> Iterator[App]:
     """The app with its store migrated; closed at the end."""
     settings = load_settings()
     set_up_logs(settings.log_level, settings.home_path / "logs" if log_to_file else None)

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from monitor.cli.common import opened
-from monitor.settings import load_settings
+from monitor.settings import PREFIX, load_settings
 
 
 def add_parsers(commands: Any) -> None:
@@ -33,13 +33,16 @@ def run(_: argparse.Namespace) -> int:
 
 
 def web(_: argparse.Namespace) -> int:
-    from monitor.supervisor import check_address, dashboard_command
+    from monitor.supervisor import ROOT, check_address, dashboard_command
 
     settings = load_settings()
     check_address(settings)
     with opened():  # migrates, and says here, in one line, what is wrong with the store
         pass
     print(f"Headwind dashboard: {settings.links_base}", flush=True)
+    # Streamlit looks for its settings and the login's secrets where it is started: where check_address looked.
+    os.environ[f"{PREFIX}HOME"] = str(settings.home_path)
+    os.chdir(ROOT)
     os.execv(sys.executable, dashboard_command(settings))
 
 
