@@ -31,6 +31,9 @@ def run_demo(keep: str | None, after_s: float) -> int:
         os.environ[f"{PREFIX}HOME"] = str(home)
         os.environ[f"{PREFIX}DATABASE_URL"] = ""
         os.environ[f"{PREFIX}CONFIG"] = ""
+        # Nor a watcher outside be told that the desk's host is alive, nor loopback be looked for behind a proxy.
+        os.environ[f"{PREFIX}HEARTBEAT_URL"] = ""
+        os.environ[f"{PREFIX}EGRESS_PROXY"] = ""
         os.environ[f"{PREFIX}ALLOW_NETWORKS"] = "127.0.0.0/8"
         settings = load_settings()
         check_address(settings)

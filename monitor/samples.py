@@ -148,8 +148,11 @@ def add_sample_news(store: Store, now: datetime) -> int:
     if store.status().samples:
         return 0
     known = {entity.name for entity in store.entities()}
-    added = [store.save_entity(entity, now) for entity in watchlist() if entity.name not in known]
-    store.set_setting(ADDED, [entity.name for entity in added], ACTOR, now)
+    missing = [entity for entity in watchlist() if entity.name not in known]
+    # Noted first, and with what an addition that was broken off has noted: all of it goes when the sample goes.
+    noted = {*(store.setting(ADDED) or ()), *(entity.name for entity in missing)}
+    store.set_setting(ADDED, sorted(noted), ACTOR, now)
+    added = [store.save_entity(entity, now) for entity in missing]
     rematch(store, added)
     return store.add_articles(articles_of(past_items(now), Matcher(store.entities())), now).new
 
