@@ -15,7 +15,6 @@ from sqlalchemy import (
     column,
     exists,
     func,
-    literal_column,
     select,
     table,
     text,
@@ -103,7 +102,7 @@ class ReadingPart(ArticlesPart):
         rest = self._wheres(query, model, driver.settles)
         source = driver.source
         if source is not articles and rest:
-            source = source.join(articles, articles.c.position == self._outer(position))
+            source = source.join(articles, articles.c.position == position)
         return select(position).select_from(source).where(*wheres, *rest), position
 
     def _driver(self, query: ArticleQuery, model: int) -> Driver:
@@ -122,11 +121,6 @@ class ReadingPart(ArticlesPart):
             wheres = [p.model_id == model, p.sentiment == query.sentiments[0]]
             return Driver(predictions, p.position, wheres, "sentiments")
         return Driver(articles, articles.c.position, [], "")
-
-    def _outer(self, position: Any) -> Any:
-        """The position of the driver, written so that SQLite must walk the full-text index first: as an inner loop
-        it would search anew for each article (measured: 5 s instead of 50 ms)."""
-        return literal_column("+article_search.rowid") if self.is_sqlite and position.table is _SEARCH else position
 
     @property
     def _search_position(self) -> Any:
@@ -154,7 +148,9 @@ class ReadingPart(ArticlesPart):
             wheres.append(c.language.in_(query.languages))
         if query.entities:
             named = select(entities.c.id).where(entities.c.name.in_(query.entities))
-            wheres.append(c.id.in_(select(mentions.c.article_id).where(mentions.c.entity_id.in_(named))))
+            # "+ 0": after the full-text index a set to look into; SQLite would try each of its ids for each match.
+            own_id = c.id + 0 if settled == "text" else c.id
+            wheres.append(own_id.in_(select(mentions.c.article_id).where(mentions.c.entity_id.in_(named))))
         if query.story_id is not None:
             own = select(func.coalesce(stories.c.merged_into, stories.c.id)).where(stories.c.key == query.story_id)
             wheres.append(c.story == own.scalar_subquery())
