@@ -9,6 +9,7 @@ from typing import Any
 
 from monitor.cli.common import ACTOR, ago, opened, print_json, print_table, utc_now
 from monitor.errors import StoreError
+from monitor.promotion import promote, rollback
 from monitor.settings import described, load_settings
 
 
@@ -81,13 +82,22 @@ def model_list(_: argparse.Namespace) -> int:
 def model_promote(arguments: argparse.Namespace) -> int:
     with opened() as app:
         app.prepare()
-        print(app.promote(arguments.version, ACTOR, utc_now(), override_reason=arguments.reason))
+        done = promote(
+            app.store,
+            arguments.version,
+            ACTOR,
+            utc_now(),
+            role="admin",
+            open_classifier=app.open_classifier,
+            override_reason=arguments.reason,
+        )
+        print(done)
     return 0
 
 
 def model_rollback(_: argparse.Namespace) -> int:
     with opened() as app:
-        print(app.rollback(ACTOR, utc_now()))
+        print(rollback(app.store, ACTOR, utc_now(), role="admin", open_classifier=app.open_classifier))
     return 0
 
 
