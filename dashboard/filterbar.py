@@ -75,7 +75,7 @@ def _span(chosen: Filters, reads: Reads) -> Span:
     return times.span_of(
         chosen.range,
         anchor=anchor,
-        earliest=reads.earliest(),
+        earliest=reads.earliest() if chosen.range == "all" else None,  # reads the days of the whole past
         custom=(chosen.first, chosen.last),
         zone=context.zone(),
     )

@@ -223,7 +223,12 @@ def selected_row(event: Any) -> int | None:
 
 
 def local(times_utc: pd.Series) -> pd.Series:
-    """A column of aware UTC times as the viewer's wall clock without an offset, for charts."""
+    """A column of aware UTC times as the viewer's wall clock without an offset, for charts.
+
+    Whole days stay as they are: a day in a chart is a day in UTC, and must not become the evening before.
+    """
+    if (times_utc == times_utc.dt.normalize()).all() and times_utc.nunique() > 1:
+        return times_utc.dt.tz_localize(None)
     return times_utc.dt.tz_convert(str(context.zone())).dt.tz_localize(None)
 
 
