@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,21 +27,15 @@ from monitor.deliver import Pacer, deliver_due, plan_repeats, send_test
 from monitor.digest import plan_digest
 from monitor.domain import (
     Alert,
-    AlertState,
     ChannelConfig,
     Entity,
-    Evidence,
     Feed,
     FeedState,
     NewFeed,
     ParsedFeed,
     PollResult,
-    Rule,
-    RuleKind,
     SendOutcome,
-    Severity,
     Transition,
-    TransitionKind,
 )
 from monitor.drift import measure_drift
 from monitor.entities.watchlist import read_watchlist, write_watchlist
@@ -57,7 +51,7 @@ from monitor.mentions import rematch
 from monitor.net import AddressPolicy, guarded_client
 from monitor.notify.base import Channel
 from monitor.notify.factory import build_channel
-from monitor.notify.plan import plan_deliveries
+from monitor.pulse import WORKER_SERIES, Pulse, read_pulse, status_answer, tell_pipeline
 from monitor.scoring import ScoreReport, refresh_counts, score_queue
 from monitor.settings import Settings, load_settings
 from monitor.store import open_store
@@ -70,28 +64,7 @@ log = structlog.get_logger("app")
 
 REMIND_EVERY = timedelta(minutes=1)
 RETRY_REFUSED_S = 60.0  # a live version that could not be opened is tried again: its files may have been on their way
-STALE_AFTER = timedelta(seconds=90)  # a process without a beat for this long is treated as dead
 PREPARED = "prepared"
-WORKER_BEAT = "worker"  # written by the worker that leads; another one that only scores writes STANDBY_BEAT
-STANDBY_BEAT = "standby worker"
-WORKER_RULE = Rule(name="worker", kind=RuleKind.QUIET, scope=("pipeline:*",), severity=Severity.CRITICAL)
-WORKER_SERIES = "pipeline:worker"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pulse:
-    """The pipeline at a glance. `notes` say in words what is wrong; empty means healthy.
-
-    worker: "running", "stale" (no sign of life for 90 s) or "never started". silent, failing: feed titles.
-    """
-
-    worker: str
-    last_beat: datetime | None
-    data_as_of: datetime | None
-    unscored: int
-    silent: tuple[str, ...]
-    failing: tuple[str, ...]
-    notes: tuple[str, ...]
 
 
 class App:
@@ -430,50 +403,7 @@ class App:
         )
 
     def _pipeline_alerts(self, wrong: Mapping[str, str], right: Collection[str], now: datetime) -> None:
-        active = (AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.ESCALATED)
-        mine = {a.series: a for a in self.store.alerts(active, limit=10_000) if a.rule == WORKER_RULE.name}
-        for series, summary in wrong.items():
-            if series not in mine:
-                self._pipeline_alert(TransitionKind.OPEN, series, summary, None, now)
-        for series in sorted(mine.keys() & set(right)):
-            self._pipeline_alert(TransitionKind.RESOLVE, series, "it runs again", mine[series], now)
-
-    def _pipeline_alert(
-        self, kind: TransitionKind, series: str, summary: str, alert: Alert | None, now: datetime
-    ) -> None:
-        evidence = Evidence(
-            window_start=now,
-            window_end=now,
-            window_hours=0.0,
-            stories=0,
-            negative=0,
-            expected=0.0,
-            p_value=1.0,
-            families=0,
-            model_version=self.live_version() or "",
-            rule={"name": WORKER_RULE.name, "kind": WORKER_RULE.kind.value},
-        )
-        transition = Transition(
-            kind=kind,
-            rule=WORKER_RULE.name,
-            series=series,
-            severity=WORKER_RULE.severity,
-            at=now,
-            summary=summary,
-            evidence=evidence,
-            alert_id=alert.id if alert else None,
-        )
-        planned = plan_deliveries(
-            transition,
-            transition.alert_id,
-            self.store.channels(),
-            WORKER_RULE,
-            self.store.silences(now),
-            now,
-            links_base=self.settings.links_base,
-            opened_at=alert.opened_at if alert else None,
-        )
-        self.store.apply_transitions([transition], [(0, delivery) for delivery in planned], now)
+        tell_pipeline(self.store, wrong, right, now, self.settings.links_base)
 
     # ── sample news ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -492,56 +422,13 @@ class App:
 
     def pulse(self, now: datetime) -> Pulse:
         """How the pipeline is, in words a risk officer can act on."""
-        counts = self.store.status()
-        feeds = [feed for feed in self.store.feeds() if feed.enabled]
-        found = self.store.beats().get(WORKER_BEAT)
-        last, detail = found if found else (None, {})
-        worker = "never started" if last is None else "stale" if now - last > STALE_AFTER else "running"
-        silent = tuple(feed.title or feed.url for feed in feeds if feed.state is FeedState.SILENT)
-        failing = tuple(feed.title or feed.url for feed in feeds if feed.state is FeedState.FAILING)
-        notes = []
-        if worker == "stale" and last is not None:
-            notes.append(f"the worker has given no sign of life since {last:%Y-%m-%d %H:%M} UTC; what you see is old")
-        elif worker == "never started":
-            notes.append("the worker has not run yet; start it with: python -m monitor up")
-        notes += [f"{job} fails: {error}" for job, error in dict(detail.get("errors", {})).items()]
-        if failing:
-            first = next(feed for feed in feeds if feed.state is FeedState.FAILING)
-            notes.append(f"{len(failing)} of {len(feeds)} feeds cannot be reached; {first.title}: {first.last_error}")
-        if silent:
-            notes.append(f"{len(silent)} feeds bring nothing against their habit")
-        if counts.quarantined:
-            notes.append(f"{counts.quarantined} articles could not be scored and are quarantined")
-        if self._refused:
-            notes.append(f"model {self._refused[0]} was refused, the one before answers here: {self._refused[1]}")
-        return Pulse(
-            worker=worker,
-            last_beat=last,
-            data_as_of=counts.data_as_of,
-            unscored=counts.unscored,
-            silent=silent,
-            failing=failing,
-            notes=tuple(notes),
-        )
+        refused = self._refused
+        note = f"model {refused[0]} was refused, the one before answers here: {refused[1]}" if refused else ""
+        return read_pulse(self.store, now, (note,) if note else ())
 
     def status(self, now: datetime) -> dict[str, Any]:
         """The answer of `status --json`."""
-        counts, pulse = self.store.status(), self.pulse(now)
-        return {
-            "articles": counts.articles,
-            "stories": counts.stories,
-            "unscored": counts.unscored,
-            "unsupported": counts.unsupported,
-            "quarantined": counts.quarantined,
-            "feeds": counts.feeds,
-            "alerts_open": counts.alerts_open,
-            "deliveries": counts.deliveries,
-            "model_version": counts.model_version,
-            "data_as_of": counts.data_as_of,
-            "samples": counts.samples,
-            "worker": pulse.worker,
-            "notes": list(pulse.notes),
-        }
+        return status_answer(self.store.status(), self.pulse(now))
 
     def keep_house(self, now: datetime) -> None:
         """Each minute: move the WAL into the file (SQLite, worker only)."""

@@ -28,7 +28,7 @@ from monitor.domain import (
     PollResult,
 )
 from monitor.entities.matcher import Matcher
-from monitor.errors import FeedError, StoreBusyError
+from monitor.errors import FeedError, StoreBusyError, StoreError
 from monitor.feeds.archive import ArchiveRow, BadRow, read_archive
 from monitor.feeds.cadence import after_failure, after_success, habit, state_of
 from monitor.feeds.dating import settle_date
@@ -40,6 +40,7 @@ from monitor.store.base import Store
 from monitor.text.language import detect_language
 
 _REMEMBERED = WINDOW + timedelta(hours=12)  # how far back the story index reaches
+PATIENCE_S = 180.0  # without any event of a round; fetching ends within 20 s, parsing within seconds of its turn
 
 
 def prime_index(store: Store, index: StoryIndex, now: datetime) -> None:
@@ -68,9 +69,15 @@ def poll_due(
     events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
     fetching = fetcher.start(waiting, now, lambda feed, outcome: events.put(_Event(feed, outcome)))
     try:
-        left = len(waiting)
+        left = {feed.id: feed for feed in waiting}
         while left:
-            event = events.get()
+            try:
+                event = events.get(timeout=PATIENCE_S)
+            except queue.Empty:
+                # A fetcher or parser that lost an answer must not hold up polling for ever: these feeds have failed.
+                lost = FeedError(f"no answer from fetcher or parser for {PATIENCE_S:.0f} s", kind="timeout")
+                yield from (_settle(store, index, matcher, _Event(feed, lost), now) for feed in left.values())
+                return
             if stopped():
                 return
             fetched = event.outcome
@@ -78,7 +85,7 @@ def poll_due(
                 parser.submit(fetched, partial(_parsed, events, event))
                 continue
             fetching.taken()
-            left -= 1
+            del left[event.feed.id]
             yield _settle(store, index, matcher, event, now)
     finally:
         fetching.cancel()
@@ -113,6 +120,18 @@ def _settle(store: Store, index: StoryIndex, matcher: Matcher, event: _Event, no
     except StoreBusyError as error:
         # Nothing was written and the validators are the old ones: the next round brings the same items again.
         return PollResult(feed=feed, error=str(error))
+    except StoreError as error:
+        # One feed's trouble (or a full disk) must not end the round for the others, nor be asked again at once.
+        return PollResult(feed=feed, error=_backed_off(store, feed, error, now))
+
+
+def _backed_off(store: Store, feed: Feed, error: StoreError, now: datetime) -> str:
+    """Try to leave the failure on the feed, so that it waits its turn; the reason in words either way."""
+    try:
+        store.record_poll(failed_poll(feed, FeedError(str(error), kind="store"), now), ())
+    except StoreError as second:
+        return f"{error}; and the failure could not be written: {second}"
+    return str(error)
 
 
 def failed_poll(feed: Feed, failure: FeedError, now: datetime) -> PollRecord:

@@ -24,8 +24,9 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from models.errors import CheckpointError, ModelError
 from monitor import metrics
-from monitor.app import STANDBY_BEAT, WORKER_BEAT, App
+from monitor.app import App
 from monitor.errors import MonitorError
+from monitor.pulse import STANDBY_BEAT, WORKER_BEAT
 
 log = structlog.get_logger("worker")
 

@@ -43,7 +43,6 @@ class Settings(BaseSettings):
     heartbeat_url: str = Field("", description="URL fetched after each healthy round, so that a dead host is noticed.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Loopback port for Prometheus metrics; 0 means off.")
     retention_days: int = Field(0, ge=0, description="Days that articles are kept; 0 means for ever.")
-    full_text: bool = Field(False, description="Fetch the page of an article and extract its full text.")
     log_level: str = Field("info", description="debug, info, warning or error.")
     corpora: str = Field("", description="Folder of the labelled and dated corpora for training and replay tests.")
 
@@ -90,7 +89,10 @@ class Settings(BaseSettings):
 
     @property
     def links_base(self) -> str:
-        return (self.base_url or f"http://{self.address}:{self.port}").rstrip("/")
+        if self.base_url:
+            return self.base_url.rstrip("/")
+        host = "localhost" if self.address in ("0.0.0.0", "::") else self.address
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
 def _one_of(value: str, allowed: tuple[str, ...]) -> str:

@@ -21,8 +21,9 @@ from types import FrameType
 
 import structlog
 
-from monitor.app import STALE_AFTER, WORKER_BEAT, App
+from monitor.app import App
 from monitor.errors import MonitorError, SettingsError
+from monitor.pulse import STALE_AFTER, WORKER_BEAT
 from monitor.scheduler import die_with_parent
 from monitor.settings import Settings
 

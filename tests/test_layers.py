@@ -43,6 +43,7 @@ LAYERS: list[tuple[str, set[str]]] = [
             "monitor.mentions",
             "monitor.promotion",
             "monitor.samples",
+            "monitor.pulse",
             "monitor.sample_feeds",
             "monitor.review",
         },

@@ -17,9 +17,10 @@ from typing import Any
 
 import pytest
 
-from monitor.app import WORKER_BEAT, open_app
+from monitor.app import open_app
 from monitor.deliver import deliver_due
 from monitor.domain import ChannelConfig, DateQuality, FeedState, Message, NewArticle, NewFeed, PollRecord, SendOutcome
+from monitor.pulse import WORKER_BEAT
 from monitor.scheduler import Worker
 from monitor.scoring import score_queue
 from monitor.settings import load_settings

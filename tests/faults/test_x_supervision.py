@@ -10,9 +10,10 @@ import pytest
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from monitor import scheduler, supervisor
-from monitor.app import WORKER_BEAT, App, open_app
+from monitor.app import App, open_app
 from monitor.domain import AlertState, ChannelConfig
 from monitor.errors import StoreError
+from monitor.pulse import WORKER_BEAT
 from monitor.scheduler import Worker
 from monitor.supervisor import DEATHS_FOR_ALERT, Child, Supervisor
 
