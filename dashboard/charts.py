@@ -199,7 +199,8 @@ def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str], words: Wor
             y=list(labels),
             text=[[f"{value:,}" for value in row] for row in matrix],
             texttemplate="%{text}",
-            colorscale=[[0, "rgba(47, 127, 191, 0.05)"], [1, "rgba(47, 127, 191, 0.75)"]],
+            # Opaque, so that plotly picks a readable colour for the numbers in both themes.
+            colorscale=[[0, "#EAF1F8"], [1, "#1F5F95"]],
             zmin=0,
             zmax=1,
             showscale=False,

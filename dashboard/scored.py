@@ -43,7 +43,7 @@ def document_pane(text: str, score: DocumentScore, *, key: str) -> None:
             frame.head(_SHOWN),
             hide_index=True,
             width="stretch",
-            height=min(520, 44 + 36 * min(len(frame), 14)),
+            height=520 if len(frame) > 14 else "content",
             column_config={
                 words("column.score"): st.column_config.NumberColumn(format="%+.2f", width="small"),
                 words("column.sentiment"): st.column_config.TextColumn(width="small"),

@@ -135,7 +135,7 @@ def _report(words: Words, report: Any, key: str, name_of: Any) -> None:
             words(f"model.{name}"): st.column_config.NumberColumn(format="%.3f")
             for name in ("precision", "recall", "f1")
         },
-        height=40 + 35 * len(rows),
+        height="content",
     )
 
 

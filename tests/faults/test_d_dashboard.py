@@ -79,7 +79,7 @@ def test_D4_streamlit_itself_shows_no_details_either() -> None:
 
     config = tomllib.loads((DOOR.parent / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
     assert config["client"]["showErrorDetails"] == "none"
-    assert config["client"]["toolbarMode"] == "minimal"
+    assert config["client"]["toolbarMode"] == "viewer"
 
 
 def test_D2_with_a_login_configured_and_nobody_logged_in_nothing_is_read(
