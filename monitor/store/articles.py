@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, bindparam, func, select, text
+from sqlalchemy import Connection, and_, bindparam, func, select, table, text
 
 from monitor.domain import AddCounts, Article, DateQuality, NewArticle
 from monitor.store.database import Database, chunks
@@ -33,6 +33,7 @@ from monitor.store.values import (
 
 INSERT_CHUNK = 5000
 PAGE = 2000
+_SEARCH = table("article_search")  # made by the migrations: FTS5 or a table with a tsvector
 _INGEST_LOCK = 0x48574149
 _ARTICLE = tuple(articles.c.keys())
 _WORK = ("article_id", "language", "position", "attempts", "lease_until", "quarantined", "discard")
@@ -241,21 +242,13 @@ class ArticlesPart(Database):
 
     def _index(self, connection: Connection, rows: Sequence[tuple[int, int, str, str]]) -> None:
         """Put (id, position, title, summary) into the full-text index; in order, which FTS5 wants."""
+        ordered = sorted(rows, key=lambda row: row[1])
         if self.is_sqlite:
-            insert = text("INSERT INTO article_search (rowid, body) VALUES (:position, :body)")
-            values: list[dict[str, Any]] = [
-                {"position": position, "body": search_body(title, summary)} for _, position, title, summary in rows
-            ]
+            bodies = [(position, search_body(title, summary)) for _, position, title, summary in ordered]
+            self.bulk(connection, _SEARCH, ("rowid", "body"), bodies)
         else:
-            insert = text(
-                "INSERT INTO article_search (article_id, position, body) "
-                "VALUES (:id, :position, CAST(:body AS tsvector))"
-            )
-            values = [
-                {"id": article_id, "position": position, "body": tsvector_body(title, summary)}
-                for article_id, position, title, summary in rows
-            ]
-        connection.execute(insert, sorted(values, key=lambda row: row["position"]))
+            vectors = [(key, position, tsvector_body(title, summary)) for key, position, title, summary in ordered]
+            self.bulk(connection, _SEARCH, ("article_id", "position", "body"), vectors)
 
     def _unindex(self, connection: Connection, rows: Sequence[tuple[int, int, str, str]]) -> None:
         """The index keeps no text: taking an article out needs the text that was put in."""

@@ -17,11 +17,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import psycopg
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
     Table,
+    TableClause,
     Text,
     any_,
     bindparam,
@@ -124,7 +126,6 @@ class Database:
         self.path = sqlite_path(url)
         self._wal_limit = wal_limit
         self._read_timeout_s = read_timeout_s
-        self._bulk_statements: dict[tuple[str, ...], str] = {}
         self._checkpointing = threading.Lock()
         self._checkpoint_lock: int | None = None
         if role == "worker":
@@ -173,18 +174,23 @@ class Database:
         """INSERT of this dialect, with on_conflict_do_nothing and on_conflict_do_update."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
-    def bulk(self, connection: Connection, table: Table, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    def bulk(
+        self, connection: Connection, table: TableClause, names: Sequence[str], rows: Sequence[Sequence[Any]]
+    ) -> None:
         """Insert many rows, values in the order of `names`, without SQLAlchemy's work for each row."""
         if not rows:
             return
-        key = (table.name, *names)
-        statement = self._bulk_statements.get(key)
-        if statement is None:
-            quoted = ", ".join(self.engine.dialect.identifier_preparer.quote(name) for name in names)
-            marks = ", ".join(["?" if self.is_sqlite else "%s"] * len(names))
-            statement = f"INSERT INTO {table.name} ({quoted}) VALUES ({marks})"
-            self._bulk_statements[key] = statement
-        connection.exec_driver_sql(statement, [tuple(row) for row in rows])
+        columns = ", ".join(self.engine.dialect.identifier_preparer.quote(name) for name in names)
+        if self.is_sqlite:
+            marks = ", ".join("?" * len(names))
+            statement = f"INSERT INTO {table.name} ({columns}) VALUES ({marks})"
+            connection.exec_driver_sql(statement, [tuple(row) for row in rows])
+            return
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, psycopg.Connection)
+        with raw.cursor() as cursor, cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN".encode()) as copy:
+            for row in rows:
+                copy.write_row(row)
 
     def among(self, column: Any, values: Iterable[Any]) -> ColumnElement[bool]:
         """`column IN values` with one parameter however many there are, so that the statement is compiled once."""
