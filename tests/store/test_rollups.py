@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.rollups import HOUR_US, Fact, Member, count, fact_of, series_of
@@ -94,6 +94,7 @@ members = st.builds(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.lists(members, min_size=1, max_size=4), max_size=12))
 def test_cells_add_up_to_all_stories_whatever_comes(stories: list[list[Member]]) -> None:
     ordered = [sorted(those, key=lambda one: (one.published, one.id)) for those in stories]

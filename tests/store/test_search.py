@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.store.search import ask, clean, fts5, search_body, tsquery, tsvector_body
@@ -42,6 +42,7 @@ def test_a_tsvector_names_each_word_with_its_places() -> None:
     assert tsvector_body("rates rise", "rates") == "'rates':1,3 'rise':2"
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.text(max_size=80), st.text(max_size=40))
 def test_whatever_is_stored_or_typed_is_no_error_for_fts5(title: str, typed: str) -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
@@ -55,6 +56,7 @@ def test_whatever_is_stored_or_typed_is_no_error_for_fts5(title: str, typed: str
         connection.execute("INSERT INTO search (search) VALUES ('integrity-check')")
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.sampled_from(["bank", "运", "行", "银行", "credit", "X", "3"]), min_size=1, max_size=6))
 def test_a_text_is_found_by_each_of_its_words(words: list[str]) -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
