@@ -41,9 +41,13 @@ class ParserPool:
 
     def submit(self, fetched: Fetched, done: Callable[[Parsed], None]) -> None:
         """Parse in the background; `done` is called once, from a thread of the pool."""
-        future = self._started().schedule(
-            _parse, args=(fetched.body, fetched.content_type, fetched.url), timeout=self._timeout_s
-        )
+        try:
+            future = self._started().schedule(
+                _parse, args=(fetched.body, fetched.content_type, fetched.url), timeout=self._timeout_s
+            )
+        except RuntimeError as error:  # the pool broke (a process could not be started): the next call makes another
+            done(FeedError(f"the parser could not be started ({type(error).__name__})", kind="parser"))
+            return
         future.add_done_callback(lambda finished: done(self._outcome(finished)))
 
     def close(self) -> None:
@@ -55,6 +59,8 @@ class ParserPool:
 
     def _started(self) -> ProcessPool:
         with self._starting:
+            if self._pool is not None and not self._pool.active:
+                self._pool = None
             if self._pool is None:
                 # Not fork: the fetcher's thread may hold locks at that moment. The server forks from a clean process.
                 context = multiprocessing.get_context("forkserver")

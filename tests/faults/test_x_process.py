@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+import monitor.scheduler
 from monitor.app import open_app
 from monitor.deliver import deliver_due
 from monitor.domain import ChannelConfig, DateQuality, FeedState, Message, NewArticle, NewFeed, PollRecord, SendOutcome
@@ -30,6 +31,7 @@ from tests.scripted_classifier import ScriptedClassifier
 
 NOW = datetime(2026, 3, 12, 10, 7, tzinfo=UTC)
 FORK = multiprocessing.get_context("fork")
+SPAWN = multiprocessing.get_context("spawn")  # whole workers: they start processes of their own, which forks must not
 STEPS = ("store", "score", "watch", "deliver")
 
 
@@ -201,6 +203,7 @@ class CountingFeeds:
 
 
 def work_until_told(name: str) -> None:
+    monitor.scheduler.BEAT_EVERY_S = 0.5
     worker = Worker(open_app(load_settings(), role="worker"))
     worker.name = name
     signal.signal(signal.SIGTERM, worker.stop)
@@ -225,11 +228,10 @@ def test_X2_of_two_workers_one_leads_and_polls_and_the_other_takes_over_when_it_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HEADWIND_ALLOW_NETWORKS", "127.0.0.0/8")
-    monkeypatch.setattr("monitor.scheduler.BEAT_EVERY_S", 0.5)
     feeds = CountingFeeds()
     app = open_app()
     app.store.add_feed(NewFeed(url=feeds.url, publisher="Wire"), datetime.now(UTC))
-    workers = {name: FORK.Process(target=work_until_told, args=(name,)) for name in ("one", "two")}
+    workers = {name: SPAWN.Process(target=work_until_told, args=(name,)) for name in ("one", "two")}
     try:
         for process in workers.values():
             process.start()
@@ -268,7 +270,7 @@ def tick_until_told(path: Path) -> None:
 def test_X3_after_a_suspension_a_job_runs_once_and_not_once_per_missed_turn(tmp_path: Path, own_home: Path) -> None:
     marks = tmp_path / "marks"
     marks.touch()
-    process = FORK.Process(target=tick_until_told, args=(marks,))
+    process = SPAWN.Process(target=tick_until_told, args=(marks,))
     process.start()
     try:
         until(lambda: len(marks.read_text().split()) >= 1, "the job never ran")
