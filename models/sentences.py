@@ -15,7 +15,11 @@ LONGEST: Final = 1000
 
 # A full stop ends a sentence only before white space, which keeps 3.5 and reuters.com whole; Chinese needs none.
 _END: Final = re.compile(
-    r"""(?P<stop>(?<![.!?…])[.!?…]++["'”’»)\]]*+)(?=\s|$)   |   (?P<wide>[。！？；…]+[”’」』）》"]*)   |   (?P<line>\n\s*)""",
+    r"""
+    (?P<stop>(?<![.!?…])[.!?…]++["'”’»)\]]*+)(?=\s|$)
+    | (?P<wide>[。！？；…]+[”’」』）》"]*)
+    | (?P<line>\n\s*)
+    """,
     re.VERBOSE,
 )
 
