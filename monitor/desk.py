@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from monitor.alerts.calibration import CALIBRATED, Calibration
+from monitor.alerts.lifecycle import next_step
 from monitor.alerts.rules import params_of, valid_pattern
 from monitor.domain import (
     Alert,
@@ -19,7 +20,6 @@ from monitor.domain import (
     RuleKind,
     SendReason,
     Silence,
-    Transition,
     TransitionKind,
     Verdict,
 )
@@ -269,17 +269,7 @@ def _told(
     store: Store, alert: Alert, kind: TransitionKind, summary: str, now: datetime, links_base: str
 ) -> list[NewDelivery]:
     """Deliveries of a step by hand, in the transaction of the step."""
-    transition = Transition(
-        kind=kind,
-        rule=alert.rule,
-        series=alert.series,
-        severity=alert.severity,
-        at=now,
-        summary=summary,
-        evidence=alert.evidence,
-        alert_id=alert.id,
-        inhibited_by=None if alert.inhibited_by is None else alert.series,
-    )
+    transition = next_step(alert, kind, now, summary)
     rule: Rule | None = next((each for each in store.rules() if each.name == alert.rule), None)
     return [
         delivery

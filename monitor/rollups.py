@@ -6,13 +6,12 @@ Times are microseconds since 1970, hours are hours since 1970, as in the store.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from models.labels import SENTIMENTS
-from monitor.domain import ALL, series_of_entity, series_of_topic
+from monitor.domain import OTHER, series_of
 
-OTHER = "other"
 HOUR_US = 3_600_000_000
 
 
@@ -34,7 +33,9 @@ class Member(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """A story as it is counted. `publishers` and `languages` begin with those of the first article."""
+    """A story as it is counted: the columns of the table story_facts, in its order, and cheap to make by the million;
+    `StoryFact` is the same as people and rules read it. `publishers` and `languages` begin with those of the first
+    article."""
 
     hour: int
     first_article: int
@@ -113,22 +114,6 @@ def _shared_topics(scored: Sequence[Member], main: str) -> list[str]:
             carried[topic] = carried.get(topic, 0) + 1
     shared = [topic for topic, count in carried.items() if 2 * count >= len(scored) and topic not in (main, OTHER)]
     return sorted(shared, key=lambda topic: -carried[topic])
-
-
-def series_of(fact: Fact) -> Iterator[str]:
-    """Every series that counts this story. `all` leaves out stories whose main topic is `other`."""
-    if fact.main_topic != OTHER:
-        yield ALL
-    for topic in fact.topics:
-        yield series_of_topic(topic)
-    for entity in fact.entities:
-        yield series_of_entity(entity)
-        for topic in fact.topics:
-            yield series_of_entity(entity, topic)
-    for publisher in fact.publishers:
-        yield f"publisher:{publisher}"
-    for language in fact.languages:
-        yield f"language:{language}"
 
 
 def cell_of(fact: Fact) -> tuple[str, str, str]:

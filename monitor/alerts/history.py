@@ -15,7 +15,14 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from monitor.domain import ALL, ArticleQuery, DateQuality, ScoredArticle, StoryFact, series_of_entity, series_of_topic
+from monitor.domain import (
+    ALL,
+    ArticleQuery,
+    DateQuality,
+    ScoredArticle,
+    StoryFact,
+    series_of,
+)
 
 Floats = NDArray[np.float64]
 HOUR: Final = timedelta(hours=1)
@@ -124,7 +131,7 @@ def history_from_counts(rows: Sequence[tuple[str, int, int, int, float]], start:
     flat = place[inside] * size + hour[inside]
     shape = (len(row), size)
     stories, negative, score = (_table(flat, columns[index][inside], shape) for index in (1, 2, 3))
-    return _finished(start, end, tuple(row), stories, negative, score, None, other_inside=False)
+    return _finished(start, end, tuple(row), stories, negative, score, None)
 
 
 def history_from_facts(facts: Iterable[StoryFact], start: datetime, end: datetime) -> History:
@@ -147,7 +154,7 @@ def history_from_facts(facts: Iterable[StoryFact], start: datetime, end: datetim
         else:
             undated[hour // 24] += 1
         negative = fact.sentiment == "negative"
-        for name in series_of_fact(fact):
+        for name in series_of(fact):
             places.append(row.setdefault(name, len(row)))
             hours.append(hour)
             bad.append(negative)
@@ -165,17 +172,6 @@ def _table(flat: NDArray[np.int64], weights: ArrayLike | None, shape: tuple[int,
     return np.asarray(np.bincount(flat, weights=values, minlength=shape[0] * shape[1]).reshape(shape), dtype=np.float64)
 
 
-def series_of_fact(fact: StoryFact) -> list[str]:
-    """Every series that a story counts in."""
-    names = [ALL, *(series_of_topic(topic) for topic in fact.topics)]
-    for entity in fact.entities:
-        names.append(series_of_entity(entity))
-        names += [series_of_entity(entity, topic) for topic in fact.topics]
-    names += [f"publisher:{publisher}" for publisher in fact.publishers]
-    names += [f"language:{language}" for language in fact.languages]
-    return names
-
-
 def _finished(
     start: datetime,
     end: datetime,
@@ -184,18 +180,11 @@ def _finished(
     negative: Floats,
     score: Floats,
     day_like: NDArray[np.bool_] | None,
-    *,
-    other_inside: bool = True,
 ) -> History:
-    """other_inside: `all` still holds the stories whose only topic is `other`; the store's rows do not."""
     if ALL in names:
         top = names.index(ALL)
         if day_like is None:
             day_like = _told_by_midnight(stories[top])
-        if other_inside and OTHER in names:  # a series of its own, and no news about the market at large
-            other = names.index(OTHER)
-            stories[top] = np.maximum(0.0, stories[top] - stories[other])
-            negative[top] = np.maximum(0.0, negative[top] - negative[other])
         volume = stories[top] - negative[top]
     else:
         volume = np.zeros(stories.shape[1])

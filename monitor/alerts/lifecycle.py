@@ -104,7 +104,9 @@ def _continuing(observation: Observation, alert: Alert, explained_by: str | None
         if observation.calm_for < observation.resolve_after:
             return None
         hours = (now - alert.opened_at).total_seconds() / 3600
-        return _next(alert, TransitionKind.RESOLVE, now, f"Calm again after {_span(hours)}. It was: {alert.summary}")
+        return next_step(
+            alert, TransitionKind.RESOLVE, now, f"Calm again after {_span(hours)}. It was: {alert.summary}"
+        )
     if observation.standing is Standing.UNKNOWN or observation.evidence is None:
         return None
     fresh = observation.evidence
@@ -158,7 +160,7 @@ def _escalations(
         waited = (now - alert.opened_at).total_seconds()
         if waited >= rule.escalate_after_s:
             text = f"Nobody has taken this for {_span(waited / 3600)}. {alert.summary}"
-            found.append(_next(alert, TransitionKind.ESCALATE, now, text))
+            found.append(next_step(alert, TransitionKind.ESCALATE, now, text))
     return found
 
 
@@ -169,9 +171,9 @@ def _orphans(rules: Mapping[str, Rule], alerts: Iterable[Alert], now: datetime) 
         if "scope" not in alert.evidence.rule:
             continue  # raised by the supervisor, not by a rule of the desk
         if rule is None:
-            found.append(_next(alert, TransitionKind.RESOLVE, now, f"The rule {alert.rule} is off or gone."))
+            found.append(next_step(alert, TransitionKind.RESOLVE, now, f"The rule {alert.rule} is off or gone."))
         elif not in_scope(rule, alert.series):
-            found.append(_next(alert, TransitionKind.RESOLVE, now, f"The rule no longer covers {alert.series}."))
+            found.append(next_step(alert, TransitionKind.RESOLVE, now, f"The rule no longer covers {alert.series}."))
     return found
 
 
@@ -210,7 +212,8 @@ def _breadth(series: str) -> int:
     return 0 if series.startswith("entity:") else 1
 
 
-def _next(alert: Alert, kind: TransitionKind, now: datetime, summary: str) -> Transition:
+def next_step(alert: Alert, kind: TransitionKind, now: datetime, summary: str) -> Transition:
+    """A step of an open alert that changes neither its severity nor its evidence."""
     return Transition(
         kind=kind,
         rule=alert.rule,

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from monitor.alerts.history import History, history_from_counts, history_from_facts, midnight, series_of_fact
-from monitor.domain import ALL, ArticleQuery, ScoredArticle, StoryFact
+from monitor.alerts.history import History, history_from_counts, history_from_facts, midnight
+from monitor.domain import ArticleQuery, ScoredArticle, StoryFact, series_of
 from monitor.errors import AlertError
 
 if TYPE_CHECKING:
@@ -28,10 +28,7 @@ class StoreSource:
         return history_from_counts(rows, start, end)
 
     def negative_facts(self, series: str, start: datetime, end: datetime, limit: int) -> list[StoryFact]:
-        facts = self._store.story_facts(
-            series, start, end, negative_only=True, counting_only=True, limit=limit if series != ALL else 2 * limit
-        )
-        return without_other(series, facts)[:limit]
+        return self._store.story_facts(series, start, end, negative_only=True, counting_only=True, limit=limit)
 
     def search(self, query: ArticleQuery) -> list[ScoredArticle]:
         return self._store.search_articles(query)[0]
@@ -51,18 +48,13 @@ class FactsSource:
         found = [
             fact
             for fact in self._between(start, end)
-            if fact.counts and fact.sentiment == "negative" and series in series_of_fact(fact)
+            if fact.counts and fact.sentiment == "negative" and series in series_of(fact)
         ]
         found.sort(key=lambda fact: -fact.p_negative)
-        return without_other(series, found)[:limit]
+        return found[:limit]
 
     def search(self, query: ArticleQuery) -> list[ScoredArticle]:
         raise AlertError("backtest: keyword rules need the articles of a store; story facts have no text")
 
     def _between(self, start: datetime, end: datetime) -> list[StoryFact]:
         return self._facts[bisect_left(self._times, start) : bisect_left(self._times, end)]
-
-
-def without_other(series: str, facts: list[StoryFact]) -> list[StoryFact]:
-    """All news is counted without the stories whose only topic is `other`."""
-    return [fact for fact in facts if fact.topics != ("other",)] if series == ALL else facts

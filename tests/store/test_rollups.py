@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.rollups import HOUR_US, Fact, Member, count, fact_of, series_of
+from monitor.domain import series_of
+from monitor.rollups import HOUR_US, Fact, Member, count, fact_of
 
 ENGLISH = frozenset({"en"})
 

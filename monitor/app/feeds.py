@@ -1,0 +1,127 @@
+"""Feeds: fetching, parsing, rounds of polls, and the list of what is polled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from monitor import ingest
+from monitor.app.core import Core
+from monitor.domain import (
+    Feed,
+    FeedState,
+    NewFeed,
+    ParsedFeed,
+    PollResult,
+)
+from monitor.errors import FeedError
+from monitor.feeds.defaults import default_feeds
+from monitor.feeds.fetch import Fetcher
+from monitor.feeds.opml import read_opml, write_opml
+from monitor.feeds.parser import ParserPool
+from monitor.feeds.stories import StoryIndex
+
+
+class FeedsPart(Core):
+    def fetcher(self) -> Fetcher:
+        with self._lock:
+            if self._fetcher is None:
+                self._fetcher = Fetcher(
+                    allow_networks=self.settings.allow_networks,
+                    proxy=self.settings.egress_proxy,
+                    ca_bundle=self.settings.ca_bundle,
+                )
+            return self._fetcher
+
+    def parser(self) -> ParserPool:
+        with self._lock:
+            if self._parser is None:
+                self._parser = ParserPool()
+            return self._parser
+
+    def poll(
+        self, now: datetime, feeds: Sequence[Feed] | None = None, stopped: Callable[[], bool] = lambda: False
+    ) -> Iterator[PollResult]:
+        """One round over the given feeds, or over all that are enabled; results come as they finish."""
+        wanted = [feed for feed in self.store.feeds() if feed.enabled] if feeds is None else list(feeds)
+        yield from ingest.poll_due(
+            self.store, self.fetcher(), self.parser(), self._story_index(now), now, wanted, stopped
+        )
+
+    def poll_due(self, now: datetime, stopped: Callable[[], bool] = lambda: False) -> Iterator[PollResult]:
+        """The worker's round: only what is due."""
+        due = self.store.due_feeds(now)
+        if due and not stopped():
+            yield from self.poll(now, due, stopped)
+
+    def check_feed(self, url: str) -> ParsedFeed:
+        """Fetch and parse an address without storing anything. Raises `FeedError`."""
+        now = datetime.now(UTC)
+        probe = Feed(
+            id=0,
+            url=url,
+            title="",
+            publisher="",
+            family="",
+            language="",
+            enabled=True,
+            sample=False,
+            note="",
+            state=FeedState.NEW,
+            added=now,
+        )
+        return self.parser().parse(self.fetcher().fetch(probe, now))
+
+    def check_feeds(self, urls: Iterable[str]) -> Iterator[tuple[str, ParsedFeed | FeedError]]:
+        """Each address with what it answers, or why it does not."""
+        for url in urls:
+            try:
+                yield url, self.check_feed(url)
+            except FeedError as error:
+                yield url, error
+
+    def add_feed(self, feed: NewFeed, now: datetime) -> tuple[Feed, ParsedFeed]:
+        """Check the address, fill in what the feed says of itself, and store it. Raises `FeedError`."""
+        preview = self.check_feed(feed.url)
+        host = urlsplit(feed.url).hostname or feed.url
+        publisher = feed.publisher or preview.title or host
+        filled = replace(
+            feed,
+            title=feed.title or preview.title or host,
+            publisher=publisher,
+            family=feed.family or publisher,
+            language=feed.language or (preview.language or "en")[:2].lower(),
+        )
+        return self.store.add_feed(filled, now), preview
+
+    def add_default_feeds(self, now: datetime) -> int:
+        """The public feeds that risk teams start from; gives how many are new."""
+        return self._add_missing(default_feeds(), now)
+
+    def import_opml(self, path: Path, now: datetime) -> tuple[int, int]:
+        """(added, already there). Raises `FeedError` when it is no OPML."""
+        found = read_opml(path)
+        added = self._add_missing(found, now)
+        return added, len(found) - added
+
+    def export_opml(self, now: datetime) -> str:
+        return write_opml(self.store.feeds(), now)
+
+    def _add_missing(self, feeds: Sequence[NewFeed], now: datetime) -> int:
+        known = {feed.url for feed in self.store.feeds()}
+        fresh = [feed for feed in feeds if feed.url not in known]
+        for feed in fresh:
+            self.store.add_feed(feed, now)
+        return len(fresh)
+
+    def _story_index(self, now: datetime) -> StoryIndex:
+        """The index of this process, primed with the last days: stories survive a restart."""
+        with self._lock:
+            if self._index is None:
+                index = StoryIndex()
+                ingest.prime_index(self.store, index, now)
+                self._index = index
+            return self._index
