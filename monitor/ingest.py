@@ -7,6 +7,7 @@ feed is a value in its `PollResult`; nothing that a feed does ends the round.
 from __future__ import annotations
 
 import queue
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -40,12 +41,20 @@ from monitor.store.base import Store
 from monitor.text.language import detect_language
 
 _REMEMBERED = WINDOW + timedelta(hours=12)  # how far back the story index reaches
+_FAR = 20_000  # articles behind: from here reading the last days is quicker than reading what was added
 PATIENCE_S = 180.0  # without any event of a round; fetching ends within 20 s, parsing within seconds of its turn
 
 
-def prime_index(store: Store, index: StoryIndex, now: datetime) -> None:
-    """Load the stories of the last days; once, after the start of a process that polls."""
-    index.prime(store.recent_articles(now - _REMEMBERED))
+def catch_up(store: Store, index: StoryIndex, now: datetime) -> None:
+    """Tell the index what it has not heard of: after a start the stories of the last days, then what other processes
+    (a poll or an import from the command line) have stored meanwhile. To be called while `store.ingesting()`."""
+    newest = store.newest_article()
+    if newest == index.newest:
+        return
+    since = now - _REMEMBERED
+    far = index.newest == 0 or newest - index.newest > _FAR
+    index.prime(store.recent_articles(since) if far else store.articles_after(index.newest, since))
+    index.newest = newest
 
 
 def poll_due(
@@ -114,8 +123,11 @@ def _settle(store: Store, index: StoryIndex, matcher: Matcher, event: _Event, no
             store.record_poll(good_poll(feed, fetched, None, 0, now), ())
             return PollResult(feed=feed, not_modified=True)
         assert isinstance(parsed, ParsedFeed)
-        articles, unknown = articles_of(store, index, matcher, feed, parsed.drafts, now)
-        counts = store.record_poll(good_poll(feed, fetched, parsed, unknown, now), articles)
+        with store.ingesting():
+            catch_up(store, index, now)
+            articles, unknown = articles_of(store, index, matcher, feed, parsed.drafts, now)
+            counts = store.record_poll(good_poll(feed, fetched, parsed, unknown, now), articles)
+            index.newest = store.newest_article()
         return PollResult(feed=feed, new=counts.new, revised=counts.revised, seen=counts.seen)
     except StoreBusyError as error:
         # Nothing was written and the validators are the old ones: the next round brings the same items again.
@@ -225,6 +237,7 @@ def articles_of(
 
 _BLOCK = 200_000  # rows that are put in order of time together
 _CHUNK = 2_000  # rows of one transaction
+_GIVE_WAY_S = 0.01  # between transactions, so that a worker that waits for its turn gets it
 _MIDNIGHTS = 0.2  # share of times at 00:00 from which a source is taken to know only days
 
 
@@ -262,6 +275,7 @@ def import_archive(
     matcher = Matcher(store.entities())
     families = {feed.publisher: feed.family for feed in store.feeds()}
     rows = read_archive(path)
+    neighbours = _Neighbours(store, index)
     while block := list(islice(rows, _BLOCK)):
         good: list[ArchiveRow] = []
         for row in block:
@@ -275,14 +289,45 @@ def import_archive(
         progress(len(block) - len(good))
         daily = _day_sources(good)
         good.sort(key=lambda row: row.published)
+        neighbours.known_until = None
         for start in range(0, len(good), _CHUNK):
             chunk = good[start : start + _CHUNK]
-            counts = _import_chunk(store, index, matcher, families, path, chunk, daily, now)
+            with store.ingesting():
+                neighbours.meet(chunk[0].published, chunk[-1].published)
+                counts = _import_chunk(store, index, matcher, families, path, chunk, daily, now)
+                index.newest = store.newest_article()
             report.new += counts.new
             report.revised += counts.revised
             report.seen += counts.seen
             progress(len(chunk))
+            time.sleep(_GIVE_WAY_S)
     return report
+
+
+class _Neighbours:
+    """Tells the index of an import what the store holds around the rows that come next: what was there before the
+    import, and what a worker beside it brings."""
+
+    def __init__(self, store: Store, index: StoryIndex) -> None:
+        self._store, self._index = store, index
+        self._alone = True  # until now everything in the store came from this import
+        self.known_until: datetime | None = None  # the index knows the store's articles up to here
+
+    def meet(self, first: datetime, last: datetime) -> None:
+        """`first` and `last`: times of the rows that come next. To be called while `store.ingesting()`."""
+        newest = self._store.newest_article()
+        if newest != self._index.newest:
+            if not self._alone:
+                self._index.prime(self._store.articles_after(self._index.newest, first - WINDOW))
+            self._alone = False
+        if self._alone:
+            return
+        start, end = first - WINDOW, last + WINDOW
+        if self.known_until is not None:
+            start = max(start, self.known_until)
+        if start < end:
+            self._index.prime(self._store.recent_articles(start, end))
+            self.known_until = end
 
 
 def _day_sources(rows: Sequence[ArchiveRow]) -> set[str]:
@@ -307,8 +352,6 @@ def _import_chunk(
     fresh = sorted((key for key in rows if key not in known), key=lambda key: (rows[key].published, rows[key].line))
     if not fresh:
         return AddCounts(seen=len(chunk))
-    if known:  # an import that goes on where it was broken off: the stories of its neighbours are needed
-        index.prime(store.recent_articles(chunk[0].published - WINDOW, chunk[-1].published + WINDOW))
     index.forget_before(chunk[0].published - _REMEMBERED)
     stories = index.assign([Item(key, rows[key].title, rows[key].published) for key in fresh])
     articles = []

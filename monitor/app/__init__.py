@@ -57,8 +57,6 @@ class App(ModelPart, FeedsPart, DeskPart):
             self._lead = take_lead(self.settings.store_url)
         except LeaderError:
             return False
-        with self._lock:
-            self._index = None  # whoever led before may have brought articles that this index does not know
         return True
 
     # ── pipeline ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -48,7 +48,7 @@ class FeedsPart(Core):
         """One round over the given feeds, or over all that are enabled; results come as they finish."""
         wanted = [feed for feed in self.store.feeds() if feed.enabled] if feeds is None else list(feeds)
         yield from ingest.poll_due(
-            self.store, self.fetcher(), self.parser(), self._story_index(now), now, wanted, stopped
+            self.store, self.fetcher(), self.parser(), self._story_index(), now, wanted, stopped
         )
 
     def poll_due(self, now: datetime, stopped: Callable[[], bool] = lambda: False) -> Iterator[PollResult]:
@@ -117,11 +117,9 @@ class FeedsPart(Core):
             self.store.add_feed(feed, now)
         return len(fresh)
 
-    def _story_index(self, now: datetime) -> StoryIndex:
-        """The index of this process, primed with the last days: stories survive a restart."""
+    def _story_index(self) -> StoryIndex:
+        """The index of this process. It learns from the store what it does not know: stories survive a restart."""
         with self._lock:
             if self._index is None:
-                index = StoryIndex()
-                ingest.prime_index(self.store, index, now)
-                self._index = index
+                self._index = StoryIndex()
             return self._index

@@ -56,6 +56,8 @@ class StoryIndex:
         self._buckets: defaultdict[int, list[_Entry]] = defaultdict(list)
         self._stories: dict[str, _Entry] = {}  # by identity of the article
         self._by_text: dict[str, _Entry] = {}  # the newest article of each title
+        self.newest = 0
+        """Id of the newest article of the store that this index has heard of: see `monitor.ingest.catch_up`."""
 
     def __len__(self) -> int:
         return len(self._stories)
@@ -70,9 +72,11 @@ class StoryIndex:
         return entry.feed_id if entry else None
 
     def prime(self, articles: Iterable[Article]) -> None:
-        """Take in stored articles with the stories they have; for a start, and before an archive is added."""
+        """Take in stored articles with the stories they have: for a start, and what other processes brought."""
         block: list[Article] = []
         for article in articles:
+            if article.identity in self._stories:
+                continue
             block.append(article)
             if len(block) == 5_000:
                 self._take(block)

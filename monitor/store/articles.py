@@ -35,6 +35,7 @@ INSERT_CHUNK = 5000
 PAGE = 2000
 _SEARCH = table("article_search")  # made by the migrations: FTS5 or a table with a tsvector
 _INGEST_LOCK = 0x48574149
+_PG_NEWEST = text("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM article_id")
 _ARTICLE = tuple(articles.c.keys())
 _WORK = ("article_id", "language", "position", "attempts", "lease_until", "quarantined", "discard")
 _MENTION = ("entity_id", "article_id", "place", "confidence", "alias")
@@ -289,6 +290,25 @@ class ArticlesPart(Database):
             if len(rows) < PAGE:
                 return
             after = rows[-1].position
+
+    def newest_article(self) -> int:
+        """The highest id that was given to an article, 0 in an empty store."""
+        with self.read() as connection:
+            if not self.is_sqlite:
+                return int(connection.execute(_PG_NEWEST).scalar_one())
+            row = select(counters.c.value).where(counters.c.name == "article_id")
+            return int(connection.execute(row).scalar_one())
+
+    def articles_after(self, article_id: int, since: datetime) -> Iterator[Article]:
+        """Articles with a higher id that were published at or after `since`, in the order of their ids."""
+        while True:
+            query = _article_columns().where(articles.c.id > article_id, articles.c.published >= us(since))
+            with self.read() as connection:
+                rows = connection.execute(query.order_by(articles.c.id).limit(PAGE)).all()
+            yield from (article_of(row) for row in rows)
+            if len(rows) < PAGE:
+                return
+            article_id = rows[-1].id
 
     def revisions(self, article_id: int) -> list[tuple[datetime, str, str]]:
         """Earlier versions as (replaced at, title, summary), newest first."""

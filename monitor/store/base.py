@@ -8,6 +8,7 @@ The store keeps no clock: `now` is passed in.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -80,6 +81,19 @@ class Articles(Protocol):
 
     def recent_articles(self, since: datetime, until: datetime | None = None) -> Iterator[Article]:
         """Articles published in the span, oldest first, streamed: feeds the story index after a start."""
+        ...
+
+    def newest_article(self) -> int:
+        """The highest id that was given to an article, 0 in an empty store; it tells whether anybody added some."""
+        ...
+
+    def articles_after(self, article_id: int, since: datetime) -> Iterator[Article]:
+        """Articles with a higher id that were published at or after `since`, in the order of their ids."""
+        ...
+
+    def ingesting(self) -> AbstractContextManager[None]:
+        """Held from reading what is known to storing what is new: of all processes and threads one at a time, so
+        that two that take in news never give one event two stories. Waits, then raises `StoreBusyError`."""
         ...
 
     def article(self, article_id: int) -> ScoredArticle | None: ...

@@ -47,6 +47,7 @@ WAL_SOFT = 32 * 2**20
 WAL_HARD = 256 * 2**20
 """Above this size ingestion pauses until a checkpoint gets through (bytes)."""
 IN_CHUNK = 900
+_INGESTING = 0x48574944
 
 
 def chunks(items: Sequence[Row], size: int = IN_CHUNK) -> Iterator[Sequence[Row]]:
@@ -118,7 +119,9 @@ def make_engine(url: str, *, busy_timeout_s: float) -> Engine:
 class Database:
     """What every part of the store stands on."""
 
-    def __init__(self, url: str, engine: Engine, *, role: str, wal_limit: int, read_timeout_s: float) -> None:
+    def __init__(
+        self, url: str, engine: Engine, *, role: str, wal_limit: int, read_timeout_s: float, busy_timeout_s: float
+    ) -> None:
         self.url = url
         self.role = role
         self.engine = engine
@@ -126,6 +129,7 @@ class Database:
         self.path = sqlite_path(url)
         self._wal_limit = wal_limit
         self._read_timeout_s = read_timeout_s
+        self._busy_timeout_s = busy_timeout_s
         self._checkpointing = threading.Lock()
         self._checkpoint_lock: int | None = None
         if role == "worker":
@@ -169,6 +173,38 @@ class Database:
                 yield connection
                 if shown and self.is_sqlite:
                     connection.execute(_BUMP)
+
+    @contextmanager
+    def ingesting(self) -> Iterator[None]:
+        """One holder at a time among all processes and threads (flock beside the SQLite file, advisory lock on
+        PostgreSQL); waits as long as a write waits for another one, then raises `StoreBusyError`."""
+        if self.path is None:
+            with wrap_store_errors("ingestion"), self.engine.connect() as connection:
+                connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+                connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _INGESTING})
+                try:
+                    yield
+                finally:
+                    connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _INGESTING})
+            return
+        handle = os.open(f"{self.path}.ingest", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._wait_for(handle)
+            yield
+        finally:
+            os.close(handle)
+
+    def _wait_for(self, handle: int) -> None:
+        deadline = time.monotonic() + self._busy_timeout_s
+        while True:
+            try:
+                return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise StoreBusyError(
+                        "store ingestion: another process takes in news for longer than the wait; try again"
+                    ) from error
+            time.sleep(0.005)
 
     def insert(self, table: Table) -> Any:
         """INSERT of this dialect, with on_conflict_do_nothing and on_conflict_do_update."""

@@ -54,7 +54,9 @@ def open_store(
     except BaseException:
         engine.dispose()
         raise
-    return SqlStore(url, engine, role=role, wal_limit=wal_limit, read_timeout_s=read_timeout_s)
+    return SqlStore(
+        url, engine, role=role, wal_limit=wal_limit, read_timeout_s=read_timeout_s, busy_timeout_s=busy_timeout_s
+    )
 
 
 def shown_url(url: str) -> str:

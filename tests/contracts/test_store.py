@@ -27,7 +27,7 @@ from monitor.domain import (
     TransitionKind,
     Verdict,
 )
-from monitor.errors import StoreError
+from monitor.errors import StoreBusyError, StoreError
 from monitor.store.sql import SqlStore
 from tests.store.made import (
     DAY,
@@ -191,6 +191,26 @@ def test_recent_articles_stream_oldest_first(store: SqlStore) -> None:
     store.add_articles([article(n) for n in range(50)], NOW)
     numbers = [one.identity for one in store.recent_articles(NOW - timedelta(minutes=20), NOW - timedelta(minutes=9))]
     assert numbers == [f"article-{n}" for n in range(20, 9, -1)]
+
+
+def test_what_others_added_is_told_by_number(store: SqlStore) -> None:
+    assert store.newest_article() == 0
+    store.add_articles([article(n) for n in range(3)], NOW)
+    known = store.newest_article()
+    store.add_articles([article(n) for n in range(2, 6)], NOW)
+    assert store.newest_article() > known
+    after = [one.identity for one in store.articles_after(known, NOW - timedelta(minutes=4))]
+    assert sorted(after) == ["article-3", "article-4"], "neither what was known nor what is too old"
+
+
+def test_of_all_processes_one_at_a_time_takes_in_news(store_url: str, open_at: OpenStore) -> None:
+    one, other = open_at(store_url), open_at(store_url, busy_timeout_s=0.2)
+    with one.ingesting():
+        with pytest.raises(StoreBusyError), other.ingesting():
+            pytest.fail("two at a time")
+        one.add_articles([article(1)], NOW)
+    with other.ingesting():
+        assert other.newest_article() == one.newest_article()
 
 
 def test_a_story_counts_once_with_all_its_voices(store: SqlStore) -> None:

@@ -17,7 +17,7 @@ from monitor.errors import ArchiveError
 from monitor.feeds.fetch import Fetcher
 from monitor.feeds.parser import ParserPool
 from monitor.feeds.stories import StoryIndex
-from monitor.ingest import import_archive, poll_due, prime_index
+from monitor.ingest import catch_up, import_archive, poll_due
 from monitor.mentions import rematch_entity
 from monitor.store import open_store
 from monitor.store.base import Store
@@ -92,8 +92,35 @@ def test_copies_across_feeds_become_one_story_with_their_mentions(
     assert (status.articles, status.stories) == (2, 1)
     assert entity.id
     again = StoryIndex()
-    prime_index(store, again, NOW)
+    catch_up(store, again, NOW)
     assert len(again) == 2, "a restarted worker knows the stories"
+
+
+def test_what_another_process_took_in_meanwhile_is_one_story_with_what_comes_here(
+    site: Server, fetcher: Fetcher, parser: ParserPool, store: Store, tmp_path: Path
+) -> None:
+    title = "Calderwick Bank halts withdrawals after liquidity shortfall"
+    worker, command_line = StoryIndex(), StoryIndex()
+    for path, headline, index in (
+        ("/a", "Harbour strike ends in Portwell", worker),
+        ("/b", title, command_line),
+        ("/c", title + ", sources say", worker),
+    ):
+        document = rss((headline, f"https://news.example{path}"))
+        store.add_feed(NewFeed(url=site.serve(path, answer(document)), publisher=path), NOW)
+        list(poll_due(store, fetcher, parser, index, NOW))
+    assert (store.status().articles, store.status().stories) == (3, 2)
+
+    archive = tmp_path / "late.csv"
+    published = (NOW - timedelta(minutes=30)).isoformat()
+    archive.write_text(f"title,published,url\n{title} - report,{published},https://late.example/1\n")
+    assert import_archive(store, StoryIndex(), archive, NOW).new == 1
+    assert store.status().stories == 2, "an import knows what feeds brought"
+
+    later = NOW + timedelta(hours=1)
+    store.add_feed(NewFeed(url=site.serve("/d", answer(rss((f"{title} - report", "https://d.example/1"))))), NOW)
+    list(poll_due(store, fetcher, parser, worker, later))
+    assert (store.status().articles, store.status().stories) == (5, 2)
 
 
 def test_slow_feeds_hold_up_no_other(fetcher: Fetcher, parser: ParserPool, store: Store) -> None:
