@@ -47,9 +47,7 @@ class FeedsPart(Core):
     ) -> Iterator[PollResult]:
         """One round over the given feeds, or over all that are enabled; results come as they finish."""
         wanted = [feed for feed in self.store.feeds() if feed.enabled] if feeds is None else list(feeds)
-        yield from ingest.poll_due(
-            self.store, self.fetcher(), self.parser(), self._story_index(), now, wanted, stopped
-        )
+        yield from ingest.poll_due(self.store, self.fetcher(), self.parser(), self._story_index(), now, wanted, stopped)
 
     def poll_due(self, now: datetime, stopped: Callable[[], bool] = lambda: False) -> Iterator[PollResult]:
         """The worker's round: only what is due."""
