@@ -1,20 +1,22 @@
 """Use case: what is due in the outbox goes out through its channels, and what became of it is written down.
 
 At least once: a delivery is leased, sent, and recorded message by message, so a kill at any point loses nothing and
-repeats at most the message in hand, under the same key. Each channel has a thread of its own: a slow or broken one
-holds up nobody, and what a healthy one has sent is never sent again because another failed.
+repeats at most the message in hand, under the same key. Each channel has a thread of its own, which sends its next
+message only when the one before is written down. A slow or broken channel holds up nobody: its thread goes on by
+itself (`Couriers`) while the next round sends what is due elsewhere, and what a healthy channel has sent is never sent
+again because another failed.
 """
 
 from __future__ import annotations
 
-import queue
 import random
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -27,7 +29,7 @@ from monitor.domain import (
     SendOutcome,
     SendReason,
 )
-from monitor.errors import DeliveryError
+from monitor.errors import DeliveryError, StoreError
 from monitor.notify.base import Channel
 from monitor.notify.kinds import KINDS
 from monitor.notify.plan import QuietHours, group_clock, plan_reminders
@@ -64,6 +66,15 @@ class DeliveryReport:
     deliveries: int = 0
     problems: tuple[str, ...] = ()
 
+    def __add__(self, other: DeliveryReport) -> DeliveryReport:
+        return DeliveryReport(
+            sent=self.sent + other.sent,
+            retry=self.retry + other.retry,
+            dead=self.dead + other.dead,
+            deliveries=self.deliveries + other.deliveries,
+            problems=self.problems + other.problems,
+        )
+
     def __str__(self) -> str:
         return f"{self.sent} sent, {self.retry} to be tried again, {self.dead} failed for good"
 
@@ -95,6 +106,64 @@ class Pacer:
         self._last[channel] = self.clock()
 
 
+class Couriers:
+    """The sending threads, at most one for each channel. Keep one for the life of the worker: a channel that is still
+    being sent to is left alone by the next round, which then takes only what is due elsewhere."""
+
+    def __init__(self) -> None:
+        self._threads: dict[str, threading.Thread] = {}
+        self._report = DeliveryReport()
+        self._failure: StoreError | None = None
+        self._changed = threading.Condition()
+        self.closing = threading.Event()
+
+    def busy(self) -> tuple[str, ...]:
+        """Channels whose thread is at work."""
+        with self._changed:
+            return tuple(self._threads)
+
+    def start(self, channel: str, work: Callable[[], None]) -> None:
+        def run() -> None:
+            failure: StoreError | None = None
+            try:
+                work()
+            except StoreError as error:
+                failure = error
+            finally:
+                with self._changed:
+                    self._failure = failure or self._failure
+                    del self._threads[channel]
+                    self._changed.notify_all()
+
+        thread = threading.Thread(target=run, name=f"headwind-send-{channel}", daemon=True)
+        with self._changed:
+            self._threads[channel] = thread
+        thread.start()
+
+    def note(self, report: DeliveryReport) -> None:
+        with self._changed:
+            self._report += report
+
+    def wait(self, seconds: float) -> bool:
+        """Until no thread is at work, at most so long; whether none is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._threads, max(0.0, seconds))
+
+    def report(self) -> DeliveryReport:
+        """What was recorded since it was last asked. Raises the `StoreError` that ended a thread."""
+        with self._changed:
+            said, self._report = self._report, DeliveryReport()
+            failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+        return said
+
+    def close(self, seconds: float) -> None:
+        """No message is begun any more; the ones in hand get so long to end and to be recorded."""
+        self.closing.set()
+        self.wait(seconds)
+
+
 def deliver_due(
     store: DeliverStore,
     channels_factory: ChannelFactory,
@@ -104,31 +173,32 @@ def deliver_due(
     rng: random.Random | None = None,
     pacer: Pacer | None = None,
     budget_s: float = BUDGET_S,
+    couriers: Couriers | None = None,
+    patience_s: float | None = None,
 ) -> DeliveryReport:
     """Send what is due. What the time does not suffice for stays leased and comes again when the lease ends.
 
+    patience_s: how long to wait for the channels; those that need longer go on in the threads of `couriers`, and what
+    became of their messages stands in a later report. None waits for all, up to the budget and a minute.
     Raises `StoreError` when the store cannot be read or written; whatever a channel does is an outcome.
     """
-    batches = _batches(_claim(store, worker, now))
-    if not batches:
-        return DeliveryReport()
-    configs = {config.name: config for config in store.channels()}
+    crew = couriers or Couriers()
     by_channel: dict[str, list[Batch]] = defaultdict(list)
-    for batch in batches:
+    for batch in _batches(_claim(store, worker, now, crew.busy())):
         by_channel[batch[0].channel].append(batch)
-    ledger = _Ledger()
-    deadline = time.monotonic() + budget_s
-    steady = pacer or Pacer()
-
-    def work(name: str) -> None:
-        try:
-            _send_all(configs.get(name), by_channel[name], channels_factory, steady, deadline, ledger)
-        finally:
-            ledger.finished()
-
-    for name in by_channel:
-        threading.Thread(target=work, args=(name,), name=f"headwind-send-{name}", daemon=True).start()
-    return _record_all(store, ledger, len(by_channel), deadline + 60.0, now, rng or random.Random())
+    if by_channel:
+        configs = {config.name: config for config in store.channels()}
+        deadline = time.monotonic() + budget_s
+        round_ = _Round(store, channels_factory, now, rng or random.Random(), pacer or Pacer(), deadline, crew)
+        for name, batches in by_channel.items():
+            crew.start(name, partial(round_.send_all, configs.get(name), batches))
+    done = crew.wait(budget_s + 60.0 if patience_s is None else patience_s)
+    report = crew.report()
+    if not done and patience_s is None:
+        waiting = len(crew.busy())
+        late = f"{waiting} channel{'s' if waiting > 1 else ''} did not answer in time"
+        return report + DeliveryReport(problems=(late,))
+    return report
 
 
 def plan_repeats(store: DeliverStore, now: datetime, *, links_base: str = "") -> int:
@@ -195,11 +265,12 @@ def backoff_s(attempt: int, rng: random.Random) -> float:
     return full * rng.uniform(0.5, 1.0)
 
 
-def _claim(store: Deliveries, worker: str, now: datetime) -> list[Delivery]:
-    """All that is due, so that a group of thousands is one message and not one for every claim."""
+def _claim(store: Deliveries, worker: str, now: datetime, busy: Sequence[str]) -> list[Delivery]:
+    """All that is due on channels that are not busy, so that a group of thousands is one message and not one for
+    every claim."""
     claimed: list[Delivery] = []
     while len(claimed) < MOST_AT_ONCE:
-        more = store.claim_deliveries(worker, now, LEASE, CLAIM)
+        more = store.claim_deliveries(worker, now, LEASE, CLAIM, without=busy)
         claimed += more
         if len(more) < CLAIM:
             break
@@ -217,54 +288,33 @@ def _batches(deliveries: Sequence[Delivery]) -> list[Batch]:
     return [tuple(sorted(batch, key=lambda one: one.id)) for batch in grouped.values()]
 
 
-class _Ledger:
-    """Between the sending threads and the one that records: a thread sends its next message only when the one before
-    is written down, so that a kill repeats at most one message of each channel."""
+@dataclass(frozen=True)
+class _Round:
+    """What the sending threads of one round share."""
 
-    def __init__(self) -> None:
-        self._told: queue.Queue[tuple[Batch, SendOutcome, threading.Event] | None] = queue.Queue()
-        self._closed = threading.Event()
+    store: Deliveries
+    channels_factory: ChannelFactory
+    now: datetime
+    rng: random.Random
+    pacer: Pacer
+    deadline: float
+    couriers: Couriers
 
-    def tell(self, batch: Batch, outcome: SendOutcome) -> bool:
-        """Hand over an outcome and wait until it is recorded; False when nobody records any more."""
-        recorded = threading.Event()
-        self._told.put((batch, outcome, recorded))
-        while not recorded.wait(0.2):
-            if self._closed.is_set():
-                return False
-        return True
-
-    def finished(self) -> None:
-        self._told.put(None)
-
-    def next(self, timeout: float) -> tuple[Batch, SendOutcome, threading.Event] | None:
-        """The next outcome, None when a thread has finished; raises queue.Empty."""
-        return self._told.get(timeout=max(0.0, timeout))
-
-    def close(self) -> None:
-        self._closed.set()
-
-
-def _send_all(
-    config: ChannelConfig | None,
-    batches: Sequence[Batch],
-    channels_factory: ChannelFactory,
-    pacer: Pacer,
-    deadline: float,
-    ledger: _Ledger,
-) -> None:
-    channel: Channel | None = None
-    for batch in batches:
-        if time.monotonic() > deadline:
-            return
-        try:
-            if config is not None and config.enabled and channel is None:
-                channel = channels_factory(config)
-            outcome = _send(config, channel, batch, pacer)
-        except DeliveryError as error:
-            outcome = SendOutcome(status="retry", detail=str(error))  # an option to correct; the alert is not lost
-        if not ledger.tell(batch, outcome):
-            return
+    def send_all(self, config: ChannelConfig | None, batches: Sequence[Batch]) -> None:
+        """One channel's messages, one after another, each recorded before the next."""
+        channel: Channel | None = None
+        for batch in batches:
+            if time.monotonic() > self.deadline or self.couriers.closing.is_set():
+                return
+            try:
+                if config is not None and config.enabled and channel is None:
+                    channel = self.channels_factory(config)
+                outcome = _send(config, channel, batch, self.pacer)
+            except DeliveryError as error:
+                outcome = SendOutcome(status="retry", detail=str(error))  # an option to correct; nothing is lost
+            again = _next_try(batch, outcome, self.now, self.rng)
+            self.store.record_deliveries([(delivery.id, outcome, again) for delivery in batch], self.now)
+            self.couriers.note(_report_of(batch, outcome, again))
 
 
 def _send(config: ChannelConfig | None, channel: Channel | None, batch: Batch, pacer: Pacer) -> SendOutcome:
@@ -288,31 +338,6 @@ def _send(config: ChannelConfig | None, channel: Channel | None, batch: Batch, p
     return outcome
 
 
-def _record_all(
-    store: Deliveries, ledger: _Ledger, senders: int, deadline: float, now: datetime, rng: random.Random
-) -> DeliveryReport:
-    """Write each outcome as it comes, on the caller's thread."""
-    report = DeliveryReport()
-    try:
-        while senders:
-            try:
-                told = ledger.next(deadline - time.monotonic())
-            except queue.Empty:
-                late = f"{senders} channel{'s' if senders > 1 else ''} did not answer in time"
-                return replace(report, problems=(*report.problems, late))
-            if told is None:
-                senders -= 1
-                continue
-            batch, outcome, recorded = told
-            again = _next_try(batch, outcome, now, rng)
-            store.record_deliveries([(delivery.id, outcome, again) for delivery in batch], now)
-            recorded.set()
-            report = _counted(report, batch, outcome, again)
-    finally:
-        ledger.close()
-    return report
-
-
 def _next_try(batch: Batch, outcome: SendOutcome, now: datetime, rng: random.Random) -> datetime | None:
     """When to try again: one moment for the whole batch, so that it stays one message; None means never."""
     attempt = max(delivery.attempts for delivery in batch) + 1
@@ -324,13 +349,12 @@ def _next_try(batch: Batch, outcome: SendOutcome, now: datetime, rng: random.Ran
     return now + timedelta(seconds=wait)
 
 
-def _counted(report: DeliveryReport, batch: Batch, outcome: SendOutcome, again: datetime | None) -> DeliveryReport:
+def _report_of(batch: Batch, outcome: SendOutcome, again: datetime | None) -> DeliveryReport:
     sent = outcome.status == "sent"
-    problem = () if sent else (f"{batch[0].channel}: {outcome.detail}",)
     return DeliveryReport(
-        sent=report.sent + sent,
-        retry=report.retry + (again is not None),
-        dead=report.dead + (not sent and again is None),
-        deliveries=report.deliveries + len(batch),
-        problems=(*report.problems, *problem),
+        sent=int(sent),
+        retry=int(again is not None),
+        dead=int(not sent and again is None),
+        deliveries=len(batch),
+        problems=() if sent else (f"{batch[0].channel}: {outcome.detail}",),
     )

@@ -31,6 +31,7 @@ from monitor.pulse import STANDBY_BEAT, WORKER_BEAT
 log = structlog.get_logger("worker")
 
 BEAT_EVERY_S = 10.0
+DELIVER_PATIENCE_S = 2.0  # a channel that needs longer goes on by itself; the next round sends what is due elsewhere
 PIPELINE = ("poll", "score", "watch", "deliver")  # the jobs that must go on, or an alert says so
 LEADERS = ("poll", "watch", "deliver", "keep", "daily")
 FAILING_FOR_S = 15 * 60.0  # a job that has only failed for so long stands still
@@ -163,7 +164,7 @@ class Worker:
             log.info("alert", kind=transition.kind.value, rule=transition.rule, series=transition.series)
 
     def _deliver(self) -> None:
-        for outcome, count in self.app.deliver(self.name, self.clock()).items():
+        for outcome, count in self.app.deliver(self.name, self.clock(), patience_s=DELIVER_PATIENCE_S).items():
             metrics.DELIVERIES.labels(outcome).inc(count)
 
     def _keep(self) -> None:

@@ -8,9 +8,11 @@ it may be asked again, and sees what has come since. Nothing here sends anything
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -20,12 +22,13 @@ import structlog
 from monitor.alerts import kinds
 from monitor.alerts.backtest import WARM_UP, BacktestReport, backtest
 from monitor.alerts.calibration import CALIBRATED, Calibration, calibrate
-from monitor.alerts.history import HOUR, History
+from monitor.alerts.history import HOUR, History, series_of_fact
 from monitor.alerts.lifecycle import Observation, Standing, evaluate
+from monitor.alerts.past import Past
 from monitor.alerts.rules import in_scope, params_of, rule_to_dict
 from monitor.alerts.sources import StoreSource
 from monitor.alerts.spike import SpikeJudge
-from monitor.alerts.statistics import SpikeParams, scan
+from monitor.alerts.statistics import Levels, SpikeParams, scan
 from monitor.deliver import quiet_hours_of, recent_clock
 from monitor.domain import (
     ALL,
@@ -34,12 +37,13 @@ from monitor.domain import (
     NewDelivery,
     Rule,
     RuleKind,
+    StoryFact,
     Transition,
     TransitionKind,
 )
 from monitor.errors import AlertError
 from monitor.notify.plan import plan_deliveries
-from monitor.store.base import Store
+from monitor.store.base import EVERY, Store
 
 log = structlog.get_logger("watch")
 
@@ -54,6 +58,7 @@ ARTICLES_A_STORY: Final = 10
 
 _SEEN: WeakKeyDictionary[Store, tuple[datetime, int]] = WeakKeyDictionary()
 """The slot and the data that each open store was last judged at: asked again about the same, nothing has changed."""
+_PAST: WeakKeyDictionary[Store, Past] = WeakKeyDictionary()
 
 
 def grid_end(now: datetime) -> datetime:
@@ -120,28 +125,32 @@ def _counted(
     store: Store, rules: Sequence[Rule], open_alerts: Sequence[Alert], version: str, now: datetime
 ) -> list[Observation]:
     source = StoreSource(store, [pattern for rule in rules for pattern in rule.scope])
-    end = grid_end(now)
-    history = source.history(end - WARM_UP, end)
+    past = _PAST.setdefault(store, Past())
+    history = past.read(store, version, WARM_UP, grid_end(now), crosses=source.crosses)
     found: list[Observation] = []
     for rule in rules:
         if rule.kind is RuleKind.THRESHOLD:
             found += kinds.threshold(rule, history, open_alerts, version, now)
             continue
         calibration = _calibration(store, rule, source, now)
-        judge = spike_judge(rule, history, source, calibration.threshold, version)
+        levels = past.levels(history, SpikeParams.of(params_of(rule)))
+        judge = spike_judge(rule, history, source, calibration.threshold, version, levels)
         opened = {alert.series: alert for alert in open_alerts if alert.rule == rule.name}
         last = judge.scan.q.shape[1] - 1
         own = judge.at(last, opened)
         said = {observation.series for observation in own}
-        recent = store.alerts(since=now - timedelta(days=14), limit=5_000)
-        found += own + [late for late in judge.late(last, now, recent) if late.series not in said]
+        lately = partial(store.alerts, since=now - timedelta(days=14), limit=5_000)
+        found += own + [late for late in judge.late(last, now, lately) if late.series not in said]
     return found
 
 
-def spike_judge(rule: Rule, history: History, source: StoreSource, threshold: float, version: str) -> SpikeJudge:
+def spike_judge(
+    rule: Rule, history: History, source: StoreSource, threshold: float, version: str, levels: Levels | None = None
+) -> SpikeJudge:
     """The live judge of the last hours of a history."""
     chosen = [name for name in history.series if in_scope(rule, name) and name != "topic:other"]
-    last = scan(history, SpikeParams.of(params_of(rule)), chosen, first=max(0, history.hours - LOOK_BACK_HOURS))
+    first = max(0, history.hours - LOOK_BACK_HOURS)
+    last = scan(history, SpikeParams.of(params_of(rule)), chosen, first=first, levels=levels)
     return SpikeJudge(rule, last, np.full(last.q.shape[1], threshold), source, version)
 
 
@@ -187,16 +196,20 @@ def _model_settled(store: Store, version: str, now: datetime) -> bool:
 
 
 def _entity_facts(store: Store, rule: Rule, now: datetime) -> list[kinds.EntityFacts]:
-    """Negative counting stories of the rule's window, by watched entity in its scope."""
-    window = timedelta(hours=int(params_of(rule)["window_hours"]))
-    names = [name for name in store.series_names(now - window, now + HOUR, ["entity:"]) if in_scope(rule, name)]
-    return [
-        kinds.EntityFacts(
-            series=name,
-            facts=tuple(store.story_facts(name, now - window, now, negative_only=True, counting_only=True, limit=50)),
-        )
-        for name in names
-    ]
+    """Counting negative stories on the rule's topics in its window, by watched entity in its scope, most negative
+    first. One question for all entities: a watchlist may be long."""
+    params = params_of(rule)
+    start = now - timedelta(hours=int(params["window_hours"]))
+    topics = set(params["topics"])
+    facts = store.story_facts(EVERY, start, now, negative_only=True, counting_only=True)
+    by_series: dict[str, list[StoryFact]] = defaultdict(list)
+    for fact in facts:
+        if not fact.entities or topics.isdisjoint(fact.topics):
+            continue
+        for name in series_of_fact(fact):
+            if name.startswith("entity:") and in_scope(rule, name):
+                by_series[name].append(fact)
+    return [kinds.EntityFacts(series=name, facts=tuple(those)) for name, those in sorted(by_series.items())]
 
 
 # ── evidence and outbox ──────────────────────────────────────────────────────────────────────────────────────────

@@ -118,9 +118,19 @@ def hours_between(start: datetime, end: datetime) -> int:
     return max(1, int(-((start - end) // HOUR)))
 
 
-def history_from_counts(rows: Sequence[tuple[str, int, int, int, float]], start: datetime, end: datetime) -> History:
-    """From the store's plain rows (series, hours since 1970, stories, negative, score), see `Store.alert_counts`."""
-    start = midnight(start)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Plain counts by series and hour, before anything is made of them: [series, hours] each."""
+
+    series: tuple[str, ...]
+    stories: Floats
+    negative: Floats
+    score: Floats
+
+
+def counts_from_rows(rows: Sequence[tuple[str, int, int, int, float]], start: datetime, end: datetime) -> Counts:
+    """From the store's plain rows (series, hours since 1970, stories, negative, score), see `Store.alert_counts`.
+    start: midnight."""
     size = hours_between(start, end)
     row: dict[str, int] = {ALL: 0, OTHER: 1}
     count = len(rows)
@@ -131,7 +141,38 @@ def history_from_counts(rows: Sequence[tuple[str, int, int, int, float]], start:
     flat = place[inside] * size + hour[inside]
     shape = (len(row), size)
     stories, negative, score = (_table(flat, columns[index][inside], shape) for index in (1, 2, 3))
-    return _finished(start, end, tuple(row), stories, negative, score, None)
+    return Counts(series=tuple(row), stories=stories, negative=negative, score=score)
+
+
+def joined(first: Counts, then: Counts) -> Counts:
+    """Two spans that touch as one; new arrays."""
+    row = {name: place for place, name in enumerate(dict.fromkeys((*first.series, *then.series)))}
+    places = [row[name] for name in then.series]
+    size = first.stories.shape[1]
+
+    def table(one: Floats, other: Floats) -> Floats:
+        whole = np.zeros((len(row), size + other.shape[1]))
+        whole[: len(one), :size] = one
+        whole[places, size:] = other
+        return whole
+
+    return Counts(
+        series=tuple(row),
+        stories=table(first.stories, then.stories),
+        negative=table(first.negative, then.negative),
+        score=table(first.score, then.score),
+    )
+
+
+def history_of_counts(counts: Counts, start: datetime, end: datetime) -> History:
+    """The history that the store's counts make. The arrays become the history's own."""
+    return _finished(start, end, counts.series, counts.stories, counts.negative, counts.score, None)
+
+
+def history_from_counts(rows: Sequence[tuple[str, int, int, int, float]], start: datetime, end: datetime) -> History:
+    """From the store's plain rows, see `Store.alert_counts`."""
+    start = midnight(start)
+    return history_of_counts(counts_from_rows(rows, start, end), start, end)
 
 
 def history_from_facts(facts: Iterable[StoryFact], start: datetime, end: datetime) -> History:

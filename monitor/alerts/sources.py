@@ -21,10 +21,10 @@ class StoreSource:
     def __init__(self, store: Store, patterns: Sequence[str] = ()) -> None:
         """patterns: scope of the rules; `entity:*/topic:*` series are read only when one of them asks."""
         self._store = store
-        self._crosses = any("/topic:" in pattern or pattern == "*" for pattern in patterns)
+        self.crosses = any("/topic:" in pattern or pattern == "*" for pattern in patterns)
 
     def history(self, start: datetime, end: datetime) -> History:
-        rows = self._store.alert_counts(midnight(start), end, topics_of_entities=self._crosses)
+        rows = self._store.alert_counts(midnight(start), end, topics_of_entities=self.crosses)
         return history_from_counts(rows, start, end)
 
     def negative_facts(self, series: str, start: datetime, end: datetime, limit: int) -> list[StoryFact]:

@@ -6,7 +6,7 @@ never for what is calm.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -76,17 +76,19 @@ class SpikeJudge:
             for series in sorted(firing | set(opened))
         ]
 
-    def late(self, column: int, now: datetime, known: Collection[Alert]) -> list[Observation]:
+    def late(self, column: int, now: datetime, known: Callable[[], Collection[Alert]]) -> list[Observation]:
         """Hours before `column` that fire only because of what arrived since: a story counts in the hour it was
-        published, and re-opens the question for that hour. `known`: alerts of the last days; what one of them covers
-        is no news."""
+        published, and re-opens the question for that hour. `known` gives the alerts of the last days; what one of
+        them covers is no news. It is asked only when an hour fires."""
         begin = max(0, column - LATE_HOURS)
         part = slice(begin, column)
         firing = (self.scan.q[:, part] <= self.thresholds[part]) & ~self.scan.young[part]
-        found = []
+        if not firing.any():
+            return []
+        found, alerts = [], known()
         for row in np.flatnonzero(firing.any(axis=1)):
             series = self.scan.names[int(row)]
-            covered = [alert for alert in known if alert.series == series and alert.rule == self.rule.name]
+            covered = [alert for alert in alerts if alert.series == series and alert.rule == self.rule.name]
             hours = np.flatnonzero(firing[row])
             for judged in begin + hours[np.argsort(self.scan.q[row, begin + hours], kind="stable")]:
                 observation = self._late_at(series, int(row), int(judged), now, covered)

@@ -130,23 +130,26 @@ def scan(
     live evaluation would have said at each of its hours.
     """
     levels = levels or learn(history, params)
-    names = list(history.series)
-    rows = np.array([names.index(name) for name in (chosen if chosen is not None else names)], dtype=np.int64)
+    names = {name: row for row, name in enumerate(history.series)}
+    rows = np.array([names[name] for name in (chosen if chosen is not None else history.series)], dtype=np.int64)
     hours = history.hours
     first = max(0, min(first, hours - 1))
     day = np.arange(hours) // 24
-    expected_volume = _expected_volume(history, levels)
     judged = _judged(history)[first:]
     known = levels.known_days[day][first:] >= params.min_history_days
     shape = (len(params.windows), len(rows), hours - first)
-    negative, expected = np.zeros(shape), np.zeros(shape)
+    counted, expected = np.zeros(shape), np.zeros(shape)
     p = np.ones(shape)
+    # Only what the windows of the judged hours reach is added up.
+    base = max(0, first - max(params.windows))
+    negative = history.negative[rows, base:] if chosen is not None else history.negative[:, base:]
+    usual, rate = _expected_volume(history, levels)[base:], levels.rate[rows]
     for index, window in enumerate(params.windows):
-        volume = _exposure(history, expected_volume, window, params.prior_volume)[first:]
-        negative[index] = _window_sum(history.negative[rows], window)[:, first:]
-        expected[index] = levels.rate[rows][:, day[first:]] * volume
+        volume = _exposure(history.volume[base:], usual, window, params.prior_volume)[first - base :]
+        counted[index] = _window_sum(negative, window)[:, first - base :]
+        expected[index] = rate[:, day[first:]] * volume
         usable = known & judged & (_whole_days(history, window)[first:])
-        n, mu = negative[index], expected[index]
+        n, mu = counted[index], expected[index]
         ask = usable & (n >= params.min_stories - 1e-6) & (n >= params.min_effect * mu)
         where = np.nonzero(ask)
         if len(where[0]):
@@ -161,7 +164,7 @@ def scan(
         levels=levels,
         first=first,
         chosen=rows,
-        negative=negative,
+        negative=counted,
         expected=expected,
         p=p,
         q=benjamini_hochberg(best),
@@ -328,8 +331,8 @@ def _daily_mean(shape: Floats) -> Floats:
     return np.asarray(shape.reshape(len(shape), 7, 24).mean(axis=2))
 
 
-def _exposure(history: History, expected_volume: Floats, window: int, prior: float) -> Floats:
-    came = _window_sum(history.volume[None, :], window)[0]
+def _exposure(volume: Floats, expected_volume: Floats, window: int, prior: float) -> Floats:
+    came = _window_sum(volume[None, :], window)[0]
     usual = np.maximum(_window_sum(expected_volume[None, :], window)[0], 1e-9)
     return np.asarray(usual * (came + prior) / (usual + prior))
 

@@ -40,6 +40,8 @@ __all__ = ["App", "open_app", "restore_store"]
 
 log = structlog.get_logger("app")
 
+LAST_MESSAGES_S = 22.0  # at the end: a message in hand takes at most 20 s, the supervisor waits 30
+
 
 class App(ModelPart, FeedsPart, DeskPart):
     """The product without its doors: what the command line, the worker and the dashboard all call."""
@@ -137,6 +139,7 @@ class App(ModelPart, FeedsPart, DeskPart):
             log.warning("heartbeat failed", error=type(error).__name__)
 
     def close(self) -> None:
+        self._couriers.close(LAST_MESSAGES_S)
         if self._fetcher is not None:
             self._fetcher.close()
         if self._parser is not None:

@@ -6,7 +6,7 @@ import threading
 from datetime import datetime
 
 from models.backend import Classifier
-from monitor.deliver import Pacer
+from monitor.deliver import Couriers, Pacer
 from monitor.feeds.fetch import Fetcher
 from monitor.feeds.parser import ParserPool
 from monitor.feeds.stories import StoryIndex
@@ -30,6 +30,7 @@ class Core:
         self._parser: ParserPool | None = None
         self._index: StoryIndex | None = None
         self._pacer = Pacer()
+        self._couriers = Couriers()
         self._reminded: datetime | None = None
 
     @property

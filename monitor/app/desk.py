@@ -24,6 +24,7 @@ from monitor.pulse import WORKER_SERIES, tell_pipeline
 log = structlog.get_logger("app")
 
 REMIND_EVERY = timedelta(minutes=1)
+SUPERVISOR_PATIENCE_S = 10.0
 
 
 class DeskPart(Core):
@@ -62,7 +63,8 @@ class DeskPart(Core):
         """What a dead worker cannot do itself: raise the alert that it is dead, and deliver it."""
         summary = f"the worker died {deaths} times in a row (last exit status {status}); nothing is polled or scored"
         self._pipeline_alerts({WORKER_SERIES: summary}, set(), now)
-        self.deliver("supervisor", now + timedelta(minutes=1))  # past the wait for neighbours: there are none
+        # Past the wait for neighbours: there are none. A slow channel must not keep the supervisor from its watch.
+        self.deliver("supervisor", now + timedelta(minutes=1), patience_s=SUPERVISOR_PATIENCE_S)
 
     def report_worker_alive(self, now: datetime) -> None:
         """The worker is up and beats: an alert that it is dead, whoever raised it, is over."""
@@ -88,12 +90,15 @@ class DeskPart(Core):
             ca_bundle=self.settings.ca_bundle,
         )
 
-    def deliver(self, worker: str, now: datetime) -> dict[str, int]:
-        """Put reminders that are due into the outbox and send what is due; gives messages by outcome."""
+    def deliver(self, worker: str, now: datetime, *, patience_s: float | None = None) -> dict[str, int]:
+        """Put reminders that are due into the outbox and send what is due; gives messages by outcome. patience_s: how
+        long to wait for slow channels, which then go on by themselves; None waits for all."""
         if self._reminded is None or abs(now - self._reminded) >= REMIND_EVERY:
             plan_repeats(self.store, now, links_base=self.settings.links_base)
             self._reminded = now
-        report = deliver_due(self.store, self.channel, now, worker, pacer=self._pacer)
+        report = deliver_due(
+            self.store, self.channel, now, worker, pacer=self._pacer, couriers=self._couriers, patience_s=patience_s
+        )
         for problem in report.problems:
             log.warning("delivery", problem=problem)
         counts = {"sent": report.sent, "to be tried again": report.retry, "failed for good": report.dead}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from models.backend import Prediction
 from monitor.domain import (
@@ -42,6 +42,9 @@ from monitor.domain import (
     Transition,
     Verdict,
 )
+
+EVERY: Final = "*"
+"""In place of a series: every story, also those whose only topic is `other`."""
 
 
 class Feeds(Protocol):
@@ -167,6 +170,10 @@ class Counting(Protocol):
         alerts, the negative ones, summed score): what the spike statistic reads, a year at a time, in no order."""
         ...
 
+    def counts_version(self, start: datetime, end: datetime) -> int:
+        """Grows when an hour of the days that [start, end) touches is counted anew, under whatever model."""
+        ...
+
     def series_names(self, start: datetime, end: datetime, prefixes: Sequence[str] = ()) -> list[str]: ...
 
     def cells(
@@ -185,7 +192,8 @@ class Counting(Protocol):
         counting_only: bool = False,
         limit: int | None = None,
     ) -> list[StoryFact]:
-        """Stories of a series whose first article was published in [start, end), most negative first."""
+        """Stories of a series, or of `EVERY`, whose first article was published in [start, end), most negative
+        first."""
         ...
 
     def iter_story_facts(self, start: datetime, end: datetime) -> Iterator[StoryFact]:
@@ -260,8 +268,11 @@ class Alerts(Protocol):
 class Deliveries(Protocol):
     def add_deliveries(self, deliveries: Sequence[NewDelivery], now: datetime) -> int: ...
 
-    def claim_deliveries(self, worker: str, now: datetime, lease: timedelta, limit: int = 500) -> list[Delivery]:
-        """Lease what is due (pending or failed), oldest first; an expired lease is free again."""
+    def claim_deliveries(
+        self, worker: str, now: datetime, lease: timedelta, limit: int = 500, *, without: Sequence[str] = ()
+    ) -> list[Delivery]:
+        """Lease what is due (pending or failed) on other channels than `without`, oldest first; an expired lease is
+        free again."""
         ...
 
     def record_deliveries(self, outcomes: Sequence[tuple[int, SendOutcome, datetime | None]], now: datetime) -> None:

@@ -13,6 +13,7 @@ from monitor.store.schema import (
     SUMS,
     articles,
     cells,
+    counters,
     dirty_hours,
     dirty_stories,
     entities,
@@ -26,6 +27,7 @@ from monitor.store.schema import (
 from monitor.store.values import (
     join_names,
     load,
+    recount_name,
     split_names,
 )
 
@@ -174,6 +176,7 @@ class CountingPart(ReadingPart):
     def _recount(self, connection: Connection, model: int, hours: Sequence[int]) -> None:
         by_series, by_cell = count(self._facts_in(connection, model, hours))
         r, c = rollups.c, cells.c
+        self._note_recount(connection, hours)
         connection.execute(rollups.delete().where(r.model_id == model, self.among(r.hour, hours)))
         connection.execute(cells.delete().where(c.model_id == model, self.among(c.hour, hours)))
         ids = self._series_ids(connection, {name for _, name in by_series})
@@ -188,6 +191,15 @@ class CountingPart(ReadingPart):
             cells,
             ("model_id", "hour", "publisher", "language", "topic", *SUMS),
             sorted((model, *cell, *sums) for cell, sums in by_cell.items()),
+        )
+
+    def _note_recount(self, connection: Connection, hours: Sequence[int]) -> None:
+        """One more in the counter of each day that is counted anew; see `counts_version`."""
+        insert = self.insert(counters)
+        days = sorted({hour // 24 for hour in hours})
+        connection.execute(
+            insert.on_conflict_do_update(index_elements=["name"], set_={"value": counters.c.value + 1}),
+            [{"name": recount_name(day), "value": 1} for day in days],
         )
 
     def _facts_in(self, connection: Connection, model: int, hours: Sequence[int]) -> Iterator[Fact]:

@@ -9,11 +9,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, func, literal, select
 
 from monitor.domain import CellFilter, DateQuality, Rollup, StoryFact
+from monitor.store.base import EVERY
 from monitor.store.reading import ReadingPart
 from monitor.store.schema import (
     SUMS,
     articles,
     cells,
+    counters,
     rollups,
     series,
     stories,
@@ -22,6 +24,7 @@ from monitor.store.schema import (
 from monitor.store.values import (
     hour_of,
     join_names,
+    recount_name,
     split_names,
     us,
     when,
@@ -77,6 +80,17 @@ class CountsPart(ReadingPart):
             rows = connection.execute(query).all()
         return [(names[key], hour, count, bad, score) for key, hour, count, bad, score in rows if key in names]
 
+    def counts_version(self, start: datetime, end: datetime) -> int:
+        """Grows when an hour of the days that [start, end) touches is counted anew, under whatever model; what was
+        read of these days under one live model holds as long as it stays the same."""
+        c = counters.c
+        first, last = hour_of(us(start)) // 24, -(-us(end) // (24 * 3_600_000_000))
+        query = select(func.coalesce(func.sum(c.value), 0)).where(
+            c.name >= recount_name(first), c.name < recount_name(last)
+        )
+        with self.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
     def series_names(self, start: datetime, end: datetime, prefixes: Sequence[str] = ()) -> list[str]:
         """Names of the series that have a story in [start, end), in order; prefixes such as "entity:"."""
         with self.read() as connection:
@@ -125,7 +139,8 @@ class CountsPart(ReadingPart):
         counting_only: bool = False,
         limit: int | None = None,
     ) -> list[StoryFact]:
-        """Stories of a series whose first article was published in [start, end), most negative first."""
+        """Stories of a series, or of `EVERY`, whose first article was published in [start, end), most negative
+        first."""
         f = story_facts.c
         with self.read() as connection:
             live = self._live(connection)
@@ -142,6 +157,8 @@ class CountsPart(ReadingPart):
     def _in_series(self, name: str) -> list[ColumnElement[bool]]:
         f = story_facts.c
         kind, _, rest = name.partition(":")
+        if name == EVERY:
+            return []
         if name == "all":
             return [f.main_topic != "other"]
         if kind == "topic":

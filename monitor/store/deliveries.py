@@ -61,12 +61,15 @@ class DeliveriesPart(AuditPart):
             written += len(fresh)
         return written
 
-    def claim_deliveries(self, worker: str, now: datetime, lease: timedelta, limit: int = 500) -> list[Delivery]:
-        """Lease what is due (pending or failed), oldest first; an expired lease is free again."""
+    def claim_deliveries(
+        self, worker: str, now: datetime, lease: timedelta, limit: int = 500, *, without: Sequence[str] = ()
+    ) -> list[Delivery]:
+        """Lease what is due (pending or failed) on other channels than those, oldest first; an expired lease is free
+        again."""
         d = deliveries.c
         query = (
             select(deliveries)
-            .where(d.state.in_(_OPEN), d.due <= us(now), d.lease_until <= us(now))
+            .where(d.state.in_(_OPEN), d.due <= us(now), d.lease_until <= us(now), d.channel.not_in(without))
             .order_by(d.due, d.id)
             .limit(limit)
         )

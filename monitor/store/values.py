@@ -43,6 +43,11 @@ def when_hour(hour: int) -> datetime:
     return EPOCH + timedelta(hours=hour)
 
 
+def recount_name(day: int) -> str:
+    """Name of the counter of a day (days since 1970) that grows when its hours are counted anew."""
+    return f"recounted:{day:010d}"
+
+
 def position_of(published_us: int, article_id: int) -> int:
     return ((published_us // 1_000_000) << POSITION_BITS) | (article_id & ((1 << POSITION_BITS) - 1))
 

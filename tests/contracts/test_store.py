@@ -579,6 +579,28 @@ def test_what_does_not_count_for_alerts_counts_in_trends(store: SqlStore) -> Non
     assert len(store.story_facts("all", NOW - DAY, NOW, counting_only=True)) == 1
 
 
+def test_every_story_is_given_where_every_one_is_asked_for(store: SqlStore) -> None:
+    go_live(store)
+    store.add_articles([article(1, "Recipe"), article(2, "Quarry")], NOW)
+    score(store, ("Recipe", said("negative", "other")))
+    settle(store)
+    assert [fact.title for fact in store.story_facts("*", NOW - DAY, NOW)] == ["Recipe", "Quarry"]
+
+
+def test_the_version_of_a_span_grows_when_one_of_its_days_is_counted_anew(store: SqlStore) -> None:
+    go_live(store)
+    store.add_articles([article(1), article(60 * 24 * 3)], NOW)
+    score(store)
+    settle(store)
+    old, new = (NOW - 5 * DAY, NOW - 2 * DAY), (NOW - DAY, NOW + DAY)
+    before = store.counts_version(*old), store.counts_version(*new)
+    store.add_articles([article(2)], NOW)
+    score(store)
+    settle(store)
+    assert store.counts_version(*old) == before[0] > 0
+    assert store.counts_version(*new) > before[1]
+
+
 def test_buckets_are_hours_or_days_in_order(store: SqlStore) -> None:
     go_live(store)
     store.add_articles([article(60 * n) for n in range(50)], NOW)
@@ -762,6 +784,7 @@ def test_deliveries_are_leased_retried_and_die_in_the_open(store: SqlStore) -> N
     assert store.add_deliveries([delivery("a"), delivery("b", due=NOW + HOUR), delivery("a")], NOW) == 1 + 1
     [first] = store.claim_deliveries("w", NOW, LEASE)
     assert first.key == "a" and store.claim_deliveries("x", NOW, LEASE) == []
+    assert store.claim_deliveries("x", NOW + LEASE, LEASE, without=[first.channel]) == []
     assert len(store.claim_deliveries("x", NOW + LEASE, LEASE)) == 1
     again = NOW + 2 * HOUR
     store.record_deliveries([(first.id, SendOutcome(status="retry", detail="HTTP 500"), again)], NOW)

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from monitor.deliver import BUDGET_S, LEASE, Pacer, backoff_s, deliver_due, plan_repeats, quiet_hours_of, send_test
+from monitor.deliver import (
+    BUDGET_S,
+    LEASE,
+    Couriers,
+    DeliveryReport,
+    Pacer,
+    backoff_s,
+    deliver_due,
+    plan_repeats,
+    quiet_hours_of,
+    send_test,
+)
 from monitor.digest import plan_digest
 from monitor.domain import ChannelConfig, DeliveryState, Message, NewFeed, SendOutcome, Silence
 from monitor.errors import DeliveryError
@@ -187,3 +199,51 @@ def test_the_digest_goes_out_once_a_day_with_the_head_of_the_audit_log(store: St
 def test_a_channel_without_digest_gets_none(store: Store):
     store.save_channel(channel("desk", "console", digest=False), "ana", NOW)
     assert plan_digest(store, NOW) == 0
+
+
+class HeldChannel(RecordingChannel):
+    """Takes a message and does not answer until it is let go."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.taken, self.let_go = threading.Event(), threading.Event()
+
+    def send(self, message: Message) -> SendOutcome:
+        self.taken.set()
+        assert self.let_go.wait(60)
+        return super().send(message)
+
+
+def test_a_channel_that_does_not_answer_holds_up_no_round_of_the_others(store: Store):
+    store.save_channel(channel("slow", "console"), "ana", NOW)
+    slow, desk, couriers = HeldChannel("slow"), RecordingChannel("desk"), Couriers()
+
+    def deliver(now: datetime) -> DeliveryReport:
+        sinks = {"slow": slow, "desk": desk}
+        return deliver_due(store, lambda config: sinks[config.name], now, "w", couriers=couriers, patience_s=0.3)
+
+    _alert(store, "entity:Harbour Bank")
+    first = deliver(NOW + GROUP_WAIT)
+    assert slow.taken.wait(60)
+    later = first + deliver(NOW + GROUP_WAIT + timedelta(seconds=1))  # the other one may have been a little late
+    assert (later.sent, len(desk.messages)) == (1, 1)
+    _alert(store, "entity:Acorn")
+    more = deliver(NOW + 2 * GROUP_WAIT)
+    more += deliver(NOW + 2 * GROUP_WAIT)
+    assert (more.sent, len(desk.messages)) == (1, 2), "the healthy channel hears of the second alert at once"
+    assert couriers.busy() == ("slow",)
+    slow.let_go.set()
+    assert couriers.wait(60)
+    assert couriers.report().sent == 1, "what the slow one took is in a later report"
+    assert deliver(NOW + 2 * GROUP_WAIT).sent + couriers.report().sent == 1, "and its second message follows"
+    assert [len(slow.messages), len(desk.messages)] == [2, 2]
+
+
+def test_at_the_end_the_message_in_hand_is_recorded_and_none_is_begun(store: Store):
+    slow, couriers = HeldChannel("desk"), Couriers()
+    _alert(store, "entity:Harbour Bank")
+    deliver_due(store, lambda config: slow, NOW + GROUP_WAIT, "w", couriers=couriers, patience_s=0.0)
+    assert slow.taken.wait(60)
+    threading.Timer(0.2, slow.let_go.set).start()
+    couriers.close(60)
+    assert [one.state for one in store.deliveries()] == [DeliveryState.SENT]
