@@ -22,7 +22,7 @@ import structlog
 from monitor.alerts import kinds
 from monitor.alerts.backtest import WARM_UP, BacktestReport, backtest
 from monitor.alerts.calibration import CALIBRATED, Calibration, calibrate
-from monitor.alerts.history import HOUR, History, series_of_fact
+from monitor.alerts.history import HOUR, History
 from monitor.alerts.lifecycle import Observation, Standing, evaluate
 from monitor.alerts.past import Past
 from monitor.alerts.rules import in_scope, params_of, rule_to_dict
@@ -40,6 +40,7 @@ from monitor.domain import (
     StoryFact,
     Transition,
     TransitionKind,
+    series_of,
 )
 from monitor.errors import AlertError
 from monitor.notify.plan import plan_deliveries
@@ -206,7 +207,7 @@ def _entity_facts(store: Store, rule: Rule, now: datetime) -> list[kinds.EntityF
     for fact in facts:
         if not fact.entities or topics.isdisjoint(fact.topics):
             continue
-        for name in series_of_fact(fact):
+        for name in series_of(fact):
             if name.startswith("entity:") and in_scope(rule, name):
                 by_series[name].append(fact)
     return [kinds.EntityFacts(series=name, facts=tuple(those)) for name, those in sorted(by_series.items())]
