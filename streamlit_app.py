@@ -1,5 +1,9 @@
-"""The door: who may enter, which pages there are."""
+"""The door: the server's own checks around the pages. `python -m monitor web` starts it with the right settings."""
 
-from dashboard.shell import run
+from pathlib import Path
 
-run()
+import streamlit as st
+
+from dashboard.door import middleware
+
+app = st.App(Path(__file__).parent / "dashboard" / "script.py", middleware=middleware())

@@ -1,4 +1,4 @@
-"""What a person can do on a page. Each action checks the role itself, right before it writes, and names the actor."""
+"""What a person can do on a page. Each action says who acts and in which role; the use case checks it and writes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from dashboard import context
-from monitor import desk, promotion
-from monitor.alerts.rules import rules_from_toml, validate
+from monitor import desk, people, promotion, upkeep
+from monitor.alerts.rules import rules_from_toml
 from monitor.domain import (
     ChannelConfig,
     Entity,
@@ -22,8 +22,12 @@ from monitor.domain import (
     SendOutcome,
     Verdict,
 )
-from monitor.notify.kinds import validate as validate_channel
-from monitor.notify.plan import QuietHours
+from monitor.store.base import Store
+
+
+def _store() -> Store:
+    return context.app().store
+
 
 # ── articles and alerts ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -38,89 +42,81 @@ def judge_article(
     note: str = "",
 ) -> None:
     """Store an analyst's verdict on an article's labels; it becomes a labelled row."""
-    actor = context.require("analyst")
-    context.app().store.save_verdict(
-        Verdict(
-            subject=f"article:{article_id}",
-            actor=actor,
-            at=context.now(),
-            right=right,
-            reason=reason,
-            sentiment=sentiment,
-            topics=topics,
-            note=note.strip(),
-        )
+    by = context.person()
+    verdict = Verdict(
+        subject=f"article:{article_id}",
+        actor=by.name,
+        at=context.now(),
+        right=right,
+        reason=reason,
+        sentiment=sentiment,
+        topics=topics,
+        note=note.strip(),
     )
+    upkeep.judge_article(_store(), verdict, by)
 
 
 def acknowledge(alert_id: int) -> None:
-    actor = context.require("analyst")
-    desk.acknowledge(context.app().store, alert_id, actor, context.now(), role=context.role())
+    by = context.person()
+    desk.acknowledge(_store(), alert_id, by.name, context.now(), role=by.role)
 
 
 def resolve(alert_id: int) -> None:
-    actor = context.require("analyst")
-    app = context.app()
-    desk.resolve(app.store, alert_id, actor, context.now(), role=context.role(), links_base=app.settings.links_base)
+    by, app = context.person(), context.app()
+    desk.resolve(app.store, alert_id, by.name, context.now(), role=by.role, links_base=app.settings.links_base)
 
 
 def reopen(alert_id: int) -> None:
-    actor = context.require("analyst")
-    desk.reopen(context.app().store, alert_id, actor, context.now(), role=context.role())
+    by = context.person()
+    desk.reopen(_store(), alert_id, by.name, context.now(), role=by.role)
 
 
 def assign(alert_id: int, assignee: str) -> None:
-    actor = context.require("analyst")
-    desk.assign(context.app().store, alert_id, assignee, actor, context.now(), role=context.role())
+    by = context.person()
+    desk.assign(_store(), alert_id, assignee, by.name, context.now(), role=by.role)
 
 
 def comment(alert_id: int, text: str) -> None:
-    actor = context.require("analyst")
-    desk.comment(context.app().store, alert_id, text, actor, context.now(), role=context.role())
+    by = context.person()
+    desk.comment(_store(), alert_id, text, by.name, context.now(), role=by.role)
 
 
 def snooze(alert_id: int, span: timedelta) -> None:
-    actor, now = context.require("analyst"), context.now()
-    desk.snooze(context.app().store, alert_id, now + span, actor, now, role=context.role())
+    by, now = context.person(), context.now()
+    desk.snooze(_store(), alert_id, now + span, by.name, now, role=by.role)
 
 
 def judge_alert(alert_id: int, right: bool, reason: str = "") -> None:
-    actor = context.require("analyst")
-    app = context.app()
+    by, app = context.person(), context.app()
     desk.judge(
         app.store,
         alert_id,
         right,
-        actor,
+        by.name,
         context.now(),
-        role=context.role(),
+        role=by.role,
         reason=reason,
         links_base=app.settings.links_base,
     )
 
 
 def silence(matcher: str, rule: str | None, start: datetime, end: datetime, note: str) -> None:
-    actor = context.require("analyst")
-    desk.silence(
-        context.app().store, matcher, start, end, actor, context.now(), role=context.role(), rule=rule, note=note
-    )
+    by = context.person()
+    desk.silence(_store(), matcher, start, end, by.name, context.now(), role=by.role, rule=rule, note=note)
 
 
 def end_silence(silence_id: int) -> None:
-    actor = context.require("analyst")
-    desk.end_silence(context.app().store, silence_id, actor, context.now(), role=context.role())
+    by = context.person()
+    desk.end_silence(_store(), silence_id, by.name, context.now(), role=by.role)
 
 
 def switch_rule(rule: Rule, enabled: bool) -> None:
-    actor = context.require("analyst")
-    context.app().store.save_rule(validate(replace(rule, enabled=enabled)), actor, context.now())
+    upkeep.save_rules(_store(), [replace(rule, enabled=enabled)], context.person(), context.now())
 
 
 def save_rules(toml: str) -> None:
     """Validate and store the rules of a TOML text. Raises `AlertError` that names the rule and the field."""
-    actor = context.require("analyst")
-    for rule in rules_from_toml(toml):
-        context.app().store.save_rule(rule, actor, context.now())
+    upkeep.save_rules(_store(), rules_from_toml(toml), context.person(), context.now())
 
 
 # ── feeds and sample news ────────────────────────────────────────────────────────────────────────────────────────
@@ -128,32 +124,31 @@ def save_rules(toml: str) -> None:
 
 def preview_feed(url: str) -> ParsedFeed:
     """What a feed would bring, without storing anything. Raises `FeedError`."""
-    context.require("analyst")
-    return context.app().check_feed(url)
+    app = context.app()
+    return upkeep.look_at_feed(app.store, url, app.check_feed, context.person(), context.now())
 
 
 def add_feed(url: str, publisher: str, family: str, language: str) -> Feed:
-    context.require("analyst")
     feed, _ = context.app().add_feed(
-        NewFeed(url=url, publisher=publisher, family=family or publisher, language=language), context.now()
+        NewFeed(url=url, publisher=publisher, family=family or publisher, language=language),
+        context.now(),
+        context.person(),
     )
     return feed
 
 
 def set_feed_enabled(feed_id: int, enabled: bool) -> None:
-    actor = context.require("analyst")
-    context.app().store.set_feed_enabled(feed_id, enabled, f"by {actor}", context.now())
+    upkeep.set_feed_enabled(_store(), feed_id, enabled, context.person(), context.now())
 
 
 def remove_feed(feed_id: int) -> None:
-    context.require("analyst")
-    context.app().store.remove_feed(feed_id)
+    upkeep.remove_feed(_store(), feed_id, context.person(), context.now())
 
 
 def poll_now() -> list[PollResult]:
     """One round over every feed that is on, by an app of its own: its story index is read afresh, so that stories
     join what the worker has stored since this process started."""
-    context.require("analyst")
+    upkeep.may_poll(_store(), context.person(), context.now())
     from monitor.app import open_app
 
     with closing(open_app(context.app().settings)) as fresh:
@@ -161,23 +156,19 @@ def poll_now() -> list[PollResult]:
 
 
 def add_default_feeds() -> int:
-    context.require("analyst")
-    return context.app().add_default_feeds(context.now())
+    return context.app().add_default_feeds(context.now(), context.person())
 
 
 def import_opml(path: Path) -> tuple[int, int]:
-    context.require("analyst")
-    return context.app().import_opml(path, context.now())
+    return context.app().import_opml(path, context.now(), context.person())
 
 
 def add_sample_news() -> int:
-    context.require("analyst")
-    return context.app().add_sample_news(context.now())
+    return context.app().add_sample_news(context.now(), context.person())
 
 
 def remove_sample_news() -> int:
-    context.require("analyst")
-    return context.app().remove_sample_news(context.now())
+    return context.app().remove_sample_news(context.now(), context.person())
 
 
 # ── watchlist ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -185,13 +176,11 @@ def remove_sample_news() -> int:
 
 def save_entities(entities: list[Entity]) -> tuple[int, int]:
     """Insert or replace by name and match back; (saved, mentions found)."""
-    context.require("analyst")
-    return context.app().save_entities(entities, context.now())
+    return upkeep.save_entities(_store(), entities, context.person(), context.now())
 
 
 def remove_entity(name: str) -> None:
-    context.require("analyst")
-    context.app().store.remove_entity(name, context.now())
+    upkeep.remove_entity(_store(), name, context.person(), context.now())
 
 
 # ── model and settings ───────────────────────────────────────────────────────────────────────────────────────────
@@ -199,14 +188,13 @@ def remove_entity(name: str) -> None:
 
 def promote(version: str, override_reason: str) -> str:
     """Switch the live model through the gate, or past it for a reason; gives what happened in one line."""
-    actor = context.require("admin")
-    app = context.app()
+    by, app = context.person(), context.app()
     done = promotion.promote(
         app.store,
         version,
-        actor,
+        by.name,
         context.now(),
-        role=context.role(),
+        role=by.role,
         open_classifier=app.open_classifier,
         override_reason=override_reason,
     )
@@ -214,37 +202,35 @@ def promote(version: str, override_reason: str) -> str:
 
 
 def rollback(reason: str) -> str:
-    actor = context.require("admin")
-    app = context.app()
+    by, app = context.person(), context.app()
     done = promotion.rollback(
-        app.store, actor, context.now(), role=context.role(), open_classifier=app.open_classifier, reason=reason
+        app.store, by.name, context.now(), role=by.role, open_classifier=app.open_classifier, reason=reason
     )
     return str(done)
 
 
 def save_channel(channel: ChannelConfig) -> None:
     """Validate and store a channel. Raises `DeliveryError` naming the option, never a secret."""
-    actor = context.require("admin")
-    context.app().store.save_channel(validate_channel(channel), actor, context.now())
+    upkeep.save_channel(_store(), channel, context.person(), context.now())
 
 
 def remove_channel(name: str) -> None:
-    actor = context.require("admin")
-    context.app().store.remove_channel(name, actor, context.now())
+    upkeep.remove_channel(_store(), name, context.person(), context.now())
 
 
 def test_channel(name: str) -> SendOutcome:
-    context.require("analyst")
-    return context.app().test_channel(name, context.now())
+    return context.app().test_channel(name, context.now(), context.person())
 
 
 def resend(delivery_id: int) -> None:
-    actor = context.require("analyst")
-    context.app().store.resend(delivery_id, actor, context.now())
+    upkeep.resend(_store(), delivery_id, context.person(), context.now())
 
 
 def save_quiet_hours(value: dict[str, Any]) -> None:
     """Validate and store the desk's quiet hours; empty switches them off. Raises `DeliveryError` naming the field."""
-    actor = context.require("admin")
-    QuietHours.from_setting(value)
-    context.app().store.set_setting("quiet_hours", value, actor, context.now())
+    upkeep.save_quiet_hours(_store(), value, context.person(), context.now())
+
+
+def grant(who: str, role: str) -> None:
+    """Give a login a role, or take it back with an empty one. Raises `SettingsError` naming what is wrong."""
+    people.grant(_store(), who, role, context.person(), context.now())

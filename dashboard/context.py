@@ -13,29 +13,30 @@ import streamlit as st
 from dashboard import i18n
 from dashboard.queries import Reads
 from dashboard.times import zone_named
-from monitor.errors import MonitorError
+from monitor.errors import NotAllowedError
+from monitor.people import GRANTED, ROLES, Person, identities, name_of, read_names, role_of
+from monitor.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from monitor.app import App
+    from monitor.login import Login
 
-ROLES: Final = ("viewer", "analyst", "admin")
 LANGUAGE_KEY: Final = "language"
-
-
-class NotAllowedError(MonitorError):
-    """The viewer's role does not cover what was asked for."""
+NO_LOGIN: Final = Person("dashboard", "admin")
+"""Whoever sits at the machine, where no login is configured."""
 
 
 @st.cache_resource(show_spinner=False)
 def app() -> App:
     """The composition root, opened with the deployment's settings. Raises `MonitorError` with one line."""
     from monitor.app import open_app
-    from monitor.settings import load_settings
 
     return open_app(load_settings(), role="reader")
 
 
 def reads() -> Reads:
+    """The reads of one run, for those who may enter."""
+    person()
     opened = app()
     return Reads(opened.store, opened.settings.store_url)
 
@@ -54,44 +55,84 @@ def words() -> i18n.Words:
     return i18n.words(chosen if chosen in i18n.LANGUAGES else i18n.choose(st.context.locale))
 
 
+@st.cache_resource(show_spinner=False)
+def settings() -> Settings:
+    return load_settings()
+
+
+@st.cache_resource(show_spinner=False)
+def login() -> Login | None:
+    """The login of the deployment. Raises `SettingsError` for one that is there and cannot be used."""
+    from monitor.login import read_login
+
+    return read_login(settings())
+
+
 def login_configured() -> bool:
-    """Whether `[auth]` stands in Streamlit's secrets, so that people have to log in."""
+    """Whether people have to log in: by the deployment's file, or by secrets that Streamlit found on its own."""
+    if login() is not None:
+        return True
     try:
         return "auth" in st.secrets
     except FileNotFoundError:
         return False
 
 
+def _claims() -> dict[str, Any] | None:
+    """What the login says of the person; None without one, and when it is too old."""
+    if not st.user.get("is_logged_in", False):
+        return None
+    claims: dict[str, Any] = dict(st.user.to_dict())
+    hours = settings().login_hours
+    # Every ID token says when it was issued; the cookie that keeps it would hold for thirty days.
+    age = now().timestamp() - float(claims.get("iat") or 0)
+    return None if hours and age > hours * 3600 else claims
+
+
 def may_enter() -> bool:
-    """Whether the session may see anything at all."""
-    return not login_configured() or bool(st.user.get("is_logged_in", False))
+    """Whether the session may see anything at all. Reads no store for somebody who is not logged in."""
+    return role() is not None
+
+
+def logged_in() -> bool:
+    return login_configured() and _claims() is not None
+
+
+def role() -> str | None:
+    """viewer, analyst or admin; None for who may not enter. Without a login everyone on loopback is admin."""
+    if not login_configured():
+        return NO_LOGIN.role
+    claims = _claims()
+    if claims is None or not identities(claims):
+        return None
+    opened, ours = app(), settings()
+    return role_of(
+        claims,
+        claim=ours.roles_claim,
+        names=read_names(ours.role_names),
+        first_admin=ours.first_admin,
+        granted=Reads(opened.store, opened.settings.store_url).setting(GRANTED) or {},
+        default=ours.default_role,
+    )
+
+
+def person() -> Person:
+    """Who acts and in which role, for the use cases to check. Raises `NotAllowedError` for who may not enter."""
+    own = role()
+    if own is None:
+        raise NotAllowedError(words()("login.why"), needed=ROLES[0])
+    return Person(name_of(_claims() or {}), own) if login_configured() else NO_LOGIN
 
 
 def actor() -> str:
     """Who acts, as the audit log names them."""
-    if login_configured() and st.user.get("is_logged_in", False):
-        return str(st.user.get("email") or st.user.get("name") or st.user.get("sub") or "unknown")
-    return "dashboard"
-
-
-def role() -> str:
-    """viewer, analyst or admin, from the login's `roles` claim; without a login everyone on loopback is admin."""
-    if not login_configured():
-        return "admin"
-    claimed: Any = st.user.get("roles") or ()
-    names = {claimed} if isinstance(claimed, str) else {str(name) for name in claimed}
-    return next((name for name in reversed(ROLES) if name in names), "viewer")
+    return person().name
 
 
 def may(needed: str) -> bool:
-    return ROLES.index(role()) >= ROLES.index(needed)
-
-
-def require(needed: str) -> str:
-    """Checked by every action right before it writes, not only by the page that shows its button; gives the actor."""
-    if not may_enter() or not may(needed):
-        raise NotAllowedError(words()("error.not_allowed", role=words()(f"role.{needed}")))
-    return actor()
+    """Whether the person's role covers it: for a page to show or hide a button. The use case checks by itself."""
+    own = role()
+    return own is not None and ROLES.index(own) >= ROLES.index(needed)
 
 
 @st.cache_data(ttl=3600, max_entries=500, show_spinner=False)

@@ -20,7 +20,7 @@ from dashboard.safe import plain
 from models.backend import Prediction
 from models.errors import ModelError
 from monitor.domain import FeedState, ScoredArticle, StatusCounts
-from monitor.errors import MonitorError
+from monitor.errors import MonitorError, NotAllowedError
 
 P = ParamSpec("P")
 log = structlog.get_logger("dashboard")
@@ -38,7 +38,12 @@ def guarded(view: Callable[P, None]) -> Callable[P, None]:
     @functools.wraps(view)
     def safe(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
+            if not context.may_enter():
+                st.rerun()  # a tab left open past its login: the whole script shows the door again
             view(*args, **kwargs)
+        except NotAllowedError as error:
+            log.warning("page refused", page=view.__module__, error=str(error))
+            st.error(context.words()("error.not_allowed", role=context.words()(f"role.{error.needed}")))
         except (MonitorError, ModelError) as error:
             log.warning("page refused", page=view.__module__, error=str(error))
             st.error(context.words()("error.known", reason=plain(error)))

@@ -25,27 +25,19 @@ from monitor.domain import (
 )
 from monitor.errors import AlertError
 from monitor.notify.plan import plan_deliveries
+from monitor.people import Person, allow
 from monitor.store.base import Store
 
-ROLES: Final = ("viewer", "analyst", "admin")
 LONGEST_SILENCE: Final = timedelta(days=90)
 REASONS: Final = ("wrong_company", "not_negative", "not_material", "duplicate", "expected", "other", "")
 _NOTE: Final = 4000
-
-
-def allow(role: str, needed: str, step: str) -> None:
-    """Raises `AlertError` when a role may not do a step."""
-    if role not in ROLES:
-        raise AlertError(f"role {role!r} is not known; known: {', '.join(ROLES)}")
-    if ROLES.index(role) < ROLES.index(needed):
-        raise AlertError(f"to {step} one must be {needed}; this is a {role}")
 
 
 def acknowledge(
     store: Store, alert_id: int, actor: str, now: datetime, *, role: str = "analyst", note: str = ""
 ) -> Alert:
     """Someone takes the alert: it stops repeating and does not escalate. Doing it twice changes nothing."""
-    allow(role, "analyst", "acknowledge an alert")
+    allow(store, Person(actor, role), "analyst", "acknowledge an alert", now)
     alert = _active(store, alert_id, "acknowledge")
     if alert.state is AlertState.ACKNOWLEDGED:
         return alert
@@ -58,7 +50,7 @@ def assign(
     store: Store, alert_id: int, assignee: str, actor: str, now: datetime, *, role: str = "analyst", note: str = ""
 ) -> Alert:
     """Give the alert to a person; an empty name takes it back."""
-    allow(role, "analyst", "assign an alert")
+    allow(store, Person(actor, role), "analyst", "assign an alert", now)
     _active(store, alert_id, "assign")
     name = assignee.strip()
     if len(name) > 200:
@@ -69,7 +61,7 @@ def assign(
 
 
 def comment(store: Store, alert_id: int, text: str, actor: str, now: datetime, *, role: str = "analyst") -> Alert:
-    allow(role, "analyst", "comment on an alert")
+    allow(store, Person(actor, role), "analyst", "comment on an alert", now)
     if not text.strip():
         raise AlertError("comment: 'text' must not be empty")
     _there(store, alert_id)
@@ -80,7 +72,7 @@ def snooze(
     store: Store, alert_id: int, until: datetime, actor: str, now: datetime, *, role: str = "analyst", note: str = ""
 ) -> Alert:
     """No word about the alert until then; it goes on collecting evidence."""
-    allow(role, "analyst", "snooze an alert")
+    allow(store, Person(actor, role), "analyst", "snooze an alert", now)
     _active(store, alert_id, "snooze")
     if not now < until <= now + LONGEST_SILENCE:
         raise AlertError("snooze: 'until' must lie ahead, at most 90 days")
@@ -98,7 +90,7 @@ def resolve(
     links_base: str = "",
 ) -> Alert:
     """Close by hand; the channels that heard of it hear that too. The rule's cooldown starts."""
-    allow(role, "analyst", "resolve an alert")
+    allow(store, Person(actor, role), "analyst", "resolve an alert", now)
     alert = _active(store, alert_id, "resolve")
     text = f"Resolved by {actor}" + (f": {note.strip()}" if note.strip() else "") + f". It was: {alert.summary}"
     return store.change_alert(
@@ -114,7 +106,7 @@ def resolve(
 
 def reopen(store: Store, alert_id: int, actor: str, now: datetime, *, role: str = "analyst", note: str = "") -> Alert:
     """Open a resolved alert again. Raises `AlertError` when another one is open on the same rule and series."""
-    allow(role, "analyst", "reopen an alert")
+    allow(store, Person(actor, role), "analyst", "reopen an alert", now)
     alert = _there(store, alert_id)
     if alert.state is not AlertState.RESOLVED:
         raise AlertError(f"reopen: alert {alert_id} is {alert.state.value}, not resolved")
@@ -138,7 +130,7 @@ def judge(
     links_base: str = "",
 ) -> Alert:
     """An analyst's verdict. A false alarm that is still open is resolved with it; the verdict is kept as a row."""
-    allow(role, "analyst", "judge an alert")
+    allow(store, Person(actor, role), "analyst", "judge an alert", now)
     if reason not in REASONS:
         raise AlertError(f"verdict: 'reason' must be one of {', '.join(filter(None, REASONS))}")
     alert = _there(store, alert_id)
@@ -226,7 +218,7 @@ def silence(
     note: str = "",
 ) -> Silence:
     """A span in which matching alerts are not notified. They open and collect evidence all the same."""
-    allow(role, "analyst", "silence alerts")
+    allow(store, Person(actor, role), "analyst", "silence alerts", now)
     if not valid_pattern(matcher):
         raise AlertError(f"silence: 'matcher' {matcher!r} is no series pattern; try all, topic:*, entity:Name*")
     if end <= start or end <= now:
@@ -241,7 +233,7 @@ def silence(
 
 
 def end_silence(store: Store, silence_id: int, actor: str, now: datetime, *, role: str = "analyst") -> None:
-    allow(role, "analyst", "end a silence")
+    allow(store, Person(actor, role), "analyst", "end a silence", now)
     if silence_id not in {each.id for each in store.silences()}:
         raise AlertError(f"there is no silence {silence_id}")
     store.end_silence(silence_id, actor, now)

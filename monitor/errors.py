@@ -55,5 +55,16 @@ class LeaderError(MonitorError):
     """Another worker holds the lead."""
 
 
+class NotAllowedError(MonitorError):
+    """Somebody's role does not cover a step. Nothing changed; the audit log has it.
+
+    needed: the role that would do.
+    """
+
+    def __init__(self, message: str, *, needed: str) -> None:
+        super().__init__(message)
+        self.needed = needed
+
+
 class PromotionError(MonitorError):
     """A model version may not serve: the gate found it worse, or there is nothing to switch to. Nothing changed."""

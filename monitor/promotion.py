@@ -21,8 +21,8 @@ from models.dataset import load_file
 from models.errors import CheckpointError
 from models.gate import Comparison, LabelledText, Slice, compare, figures
 from models.labels import SENTIMENTS, TOPICS
-from monitor.desk import allow
 from monitor.errors import PromotionError
+from monitor.people import Person, allow
 from monitor.review import labelled_rows
 from monitor.store.base import Store
 
@@ -72,10 +72,10 @@ def promote(
 ) -> Promotion:
     """Put a version live if the gate lets it pass, or for a reason in words if it does not.
 
-    Raises `AlertError` for anyone but an admin, `CheckpointError` for a checkpoint that is refused (no reason
+    Raises `NotAllowedError` for anyone but an admin, `CheckpointError` for a checkpoint that is refused (no reason
     overrides that), and `PromotionError`, which names head and slices with figures, when the gate refuses.
     """
-    allow(role, "admin", "promote a model")
+    allow(store, Person(actor, role), "admin", "promote a model", now)
     live = store.live_model()
     if live is not None and live[0] == version:
         raise PromotionError(f"{version} is live already")
@@ -123,9 +123,9 @@ def rollback(
     store: Store, actor: str, now: datetime, *, role: str, open_classifier: OpenClassifier, reason: str = ""
 ) -> Promotion:
     """Put back the version before this one. Not gated: it is the way out of a bad promotion. Rolling back twice goes
-    back two versions. Raises `AlertError` for anyone but an admin, `PromotionError` when there is none before, and
+    back two versions. Raises `NotAllowedError` for anyone but an admin, `PromotionError` when there is none before, and
     `CheckpointError` when that one can no longer be trusted or found; the present one then serves on."""
-    allow(role, "admin", "roll a model back")
+    allow(store, Person(actor, role), "admin", "roll a model back", now)
     served = served_versions(store.model_history())
     if len(served) < 2:
         raise PromotionError("no version served before this one; there is nothing to roll back to")

@@ -39,6 +39,14 @@ class Settings(BaseSettings):
     port: int = Field(8501, ge=1, le=65535, description="Port of the dashboard.")
     address: str = Field("127.0.0.1", description="Address the dashboard listens on.")
     allow_remote: bool = Field(False, description="Listen beyond loopback without a login; only behind a proxy.")
+    login_file: str = Field(
+        "", description="File with the OIDC login; empty means login.toml in the home folder, where there is one."
+    )
+    login_hours: float = Field(12.0, ge=0, description="Hours until a person logs in again; 0 means after 30 days.")
+    first_admin: str = Field("", description="E-mail address (or subject) of the login that is always admin.")
+    roles_claim: str = Field("roles", description="Claim of the login that names the roles; dots for nested ones.")
+    role_names: str = Field("", description="The provider's names for our roles, e.g. risk-desk=analyst, it=admin.")
+    default_role: str = Field("viewer", description="Role of a login without one: viewer, or none to keep it out.")
     base_url: str = Field("", description="Address that links in messages use; empty means the local dashboard.")
     heartbeat_url: str = Field("", description="URL fetched after each healthy round, so that a dead host is noticed.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Loopback port for Prometheus metrics; 0 means off.")
@@ -62,6 +70,11 @@ class Settings(BaseSettings):
     @classmethod
     def _device(cls, value: str) -> str:
         return _one_of(value, ("auto", "cpu", "cuda"))
+
+    @field_validator("default_role")
+    @classmethod
+    def _default_role(cls, value: str) -> str:
+        return _one_of(value, ("viewer", "none"))
 
     @field_validator("log_level")
     @classmethod

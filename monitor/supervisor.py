@@ -23,6 +23,7 @@ import structlog
 
 from monitor.app import App
 from monitor.errors import MonitorError, SettingsError
+from monitor.login import login_path, read_login
 from monitor.pulse import STALE_AFTER, WORKER_BEAT
 from monitor.scheduler import die_with_parent
 from monitor.settings import Settings
@@ -38,14 +39,15 @@ DEATHS_FOR_ALERT = 3
 
 def check_address(settings: Settings) -> None:
     """Refuse to listen where strangers are, unless told to, and refuse a port that is taken: one line each."""
+    login = read_login(settings)  # raises for a login that is there and cannot be used
     try:
         loopback = settings.address == "localhost" or ip_address(settings.address).is_loopback
     except ValueError as error:
         raise SettingsError(f"setting 'address': {settings.address!r} is not an IP address") from error
-    if not loopback and not settings.allow_remote and not login_is_configured():
+    if not loopback and not settings.allow_remote and login is None:
         raise SettingsError(
             f"setting 'address': {settings.address} is not loopback and no login is configured; configure OIDC in "
-            ".streamlit/secrets.toml, or set HEADWIND_ALLOW_REMOTE=true behind a proxy that asks who is there"
+            f"{login_path(settings)}, or set HEADWIND_ALLOW_REMOTE=true behind a proxy that asks who is there"
         )
     family = socket.AF_INET6 if ":" in settings.address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -57,11 +59,6 @@ def check_address(settings: Settings) -> None:
                 f"port {settings.port} on {settings.address} cannot be used ({error.strerror}); "
                 "stop what uses it or set HEADWIND_PORT"
             ) from error
-
-
-def login_is_configured() -> bool:
-    secrets = ROOT / ".streamlit" / "secrets.toml"
-    return secrets.exists() and "[auth]" in secrets.read_text(encoding="utf-8")
 
 
 def dashboard_command(settings: Settings) -> list[str]:
@@ -76,6 +73,7 @@ def dashboard_command(settings: Settings) -> list[str]:
         "--server.headless=true",
         "--browser.gatherUsageStats=false",
         "--server.fileWatcherType=none",
+        f"--secrets.files={login_path(settings)}",  # this file and no other: what check_address has looked at
     ]
 
 

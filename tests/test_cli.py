@@ -114,6 +114,66 @@ def test_listening_to_strangers_without_a_login_is_refused(
     assert "login" in one_line(err)
 
 
+LOGIN = """[auth]
+redirect_uri = "https://desk.example/oauth2callback"
+cookie_secret = "0123456789abcdef0123456789abcdef"
+client_id = "headwind"
+client_secret = "s3cret"
+server_metadata_url = "https://id.example/.well-known/openid-configuration"
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("# [auth]\n", "no section [auth]"),
+        ("[auth]\nredirect_uri = \n", "is not TOML"),
+        (LOGIN.replace("client_id", "client"), "'client_id'"),
+        (LOGIN.replace("0123456789abcdef0123456789abcdef", "short"), "'cookie_secret'"),
+        (LOGIN.replace("/oauth2callback", "/"), "'redirect_uri'"),
+    ],
+)
+@pytest.mark.parametrize("address", ["0.0.0.0", "127.0.0.1"])
+def test_a_login_that_cannot_be_used_is_never_no_login(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    own_home: Path,
+    text: str,
+    named: str,
+    address: str,
+) -> None:
+    own_home.mkdir(parents=True)
+    (own_home / "login.toml").write_text(text)
+    monkeypatch.setenv("HEADWIND_ADDRESS", address)
+    for command in ("web", "up"):
+        status, _, err = run(capsys, command)
+        assert status == 1
+        assert named in one_line(err)
+        assert "s3cret" not in err
+    assert not (own_home / "headwind.db").exists()
+
+
+def test_a_named_login_file_that_is_missing_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HEADWIND_LOGIN_FILE", str(tmp_path / "absent.toml"))
+    status, _, err = run(capsys, "up")
+    assert status == 1
+    assert "absent.toml" in one_line(err)
+
+
+def test_with_a_login_the_dashboard_may_listen_elsewhere(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from monitor.settings import load_settings
+    from monitor.supervisor import check_address, dashboard_command
+    from tests.tools import free_port
+
+    own_home.mkdir(parents=True)
+    (own_home / "login.toml").write_text(LOGIN)
+    settings = load_settings(address="0.0.0.0", port=free_port())
+    check_address(settings)
+    assert f"--secrets.files={own_home.resolve() / 'login.toml'}" in dashboard_command(settings)
+
+
 def test_a_broken_settings_file_is_one_clear_line(capsys: pytest.CaptureFixture[str], own_home: Path) -> None:
     own_home.mkdir(parents=True)
     (own_home / "headwind.toml").write_text("port = [\n")

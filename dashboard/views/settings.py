@@ -7,9 +7,10 @@ from typing import Any, Final
 import pandas as pd
 import streamlit as st
 
-from dashboard import actions, context, markup, times, widgets
+from dashboard import actions, context, times, widgets
 from dashboard.channelpane import channels_pane
 from dashboard.i18n import Words
+from dashboard.peoplepane import people_pane
 from dashboard.queries import Reads
 from dashboard.safe import plain
 from monitor.domain import DeliveryState, Severity
@@ -34,7 +35,7 @@ def page() -> None:
     elif view == "audit":
         _audit(words, reads)
     elif view == "people":
-        _people(words)
+        people_pane(words, reads)
     else:
         _deployment(words)
 
@@ -136,21 +137,6 @@ def _audit(words: Words, reads: Reads) -> None:
         width="stretch",
         height=560,
     )
-
-
-def _people(words: Words) -> None:
-    configured = context.login_configured()
-    widgets.title(words("people.login" if configured else "people.open"))
-    st.html(
-        markup.facts(
-            [
-                (words("people.you"), context.actor()),
-                (words("people.role"), words(f"role.{context.role()}")),
-            ]
-        )
-    )
-    for name in context.ROLES:
-        st.html(markup.dim(words(f"people.{name}")))
 
 
 def _deployment(words: Words) -> None:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
 
-from monitor import desk, samples
+from monitor import desk, samples, upkeep
 from monitor.alerts.rules import rules_from_toml, rules_to_toml
 from monitor.app.core import Core
 from monitor.deliver import deliver_due, plan_repeats, send_test
-from monitor.domain import Alert, ChannelConfig, Entity, SendOutcome
+from monitor.domain import Alert, ChannelConfig, SendOutcome
 from monitor.entities.watchlist import read_watchlist, write_watchlist
 from monitor.errors import AlertError, DeliveryError
-from monitor.mentions import rematch
 from monitor.net import AddressPolicy
 from monitor.notify.base import Channel
 from monitor.notify.factory import build_channel
+from monitor.people import OPERATOR, Person, allow
 from monitor.pulse import WORKER_SERIES, tell_pipeline
 
 log = structlog.get_logger("app")
@@ -30,12 +30,7 @@ SUPERVISOR_PATIENCE_S = 10.0
 class DeskPart(Core):
     def import_watchlist(self, path: Path, now: datetime) -> tuple[int, int]:
         """(entities saved, mentions found in what is stored). Raises `UploadError` naming row and column."""
-        return self.save_entities(read_watchlist(path), now)
-
-    def save_entities(self, entities: Sequence[Entity], now: datetime) -> tuple[int, int]:
-        """Insert or replace by name, and match back over the store."""
-        saved = [self.store.save_entity(entity, now) for entity in entities]
-        return len(saved), rematch(self.store, saved)
+        return upkeep.save_entities(self.store, read_watchlist(path), OPERATOR, now)
 
     def export_watchlist(self, path: Path) -> int:
         entities = self.store.entities()
@@ -104,19 +99,22 @@ class DeskPart(Core):
         counts = {"sent": report.sent, "to be tried again": report.retry, "failed for good": report.dead}
         return {outcome: count for outcome, count in counts.items() if count}
 
-    def test_channel(self, name: str, now: datetime) -> SendOutcome:
+    def test_channel(self, name: str, now: datetime, by: Person = OPERATOR) -> SendOutcome:
         """Send a test message through one configured channel now."""
+        allow(self.store, by, "analyst", "test a channel", now)
         config = next((one for one in self.store.channels() if one.name == name), None)
         if config is None:
             raise DeliveryError(f"there is no channel {name!r}")
         return send_test(config, self.channel, now, self.settings.links_base)
 
-    def add_sample_news(self, now: datetime) -> int:
+    def add_sample_news(self, now: datetime, by: Person = OPERATOR) -> int:
         """Our own sample news as the past before `now`, marked; gives how many articles. A second call adds none."""
+        allow(self.store, by, "analyst", "add the sample news", now)
         return samples.add_sample_news(self.store, now)
 
-    def remove_sample_news(self, now: datetime) -> int:
+    def remove_sample_news(self, now: datetime, by: Person = OPERATOR) -> int:
         """Everything that came with the sample, removed; gives how many articles."""
+        allow(self.store, by, "analyst", "remove the sample news", now)
         removed = samples.remove_sample_news(self.store, now)
         with self._lock:
             self._index = None

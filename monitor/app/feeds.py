@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from monitor import ingest
+from monitor import ingest, upkeep
 from monitor.app.core import Core
 from monitor.domain import (
     Feed,
@@ -23,6 +21,7 @@ from monitor.feeds.fetch import Fetcher
 from monitor.feeds.opml import read_opml, write_opml
 from monitor.feeds.parser import ParserPool
 from monitor.feeds.stories import StoryIndex
+from monitor.people import OPERATOR, Person
 
 
 class FeedsPart(Core):
@@ -81,39 +80,22 @@ class FeedsPart(Core):
             except FeedError as error:
                 yield url, error
 
-    def add_feed(self, feed: NewFeed, now: datetime) -> tuple[Feed, ParsedFeed]:
+    def add_feed(self, feed: NewFeed, now: datetime, by: Person = OPERATOR) -> tuple[Feed, ParsedFeed]:
         """Check the address, fill in what the feed says of itself, and store it. Raises `FeedError`."""
-        preview = self.check_feed(feed.url)
-        host = urlsplit(feed.url).hostname or feed.url
-        publisher = feed.publisher or preview.title or host
-        filled = replace(
-            feed,
-            title=feed.title or preview.title or host,
-            publisher=publisher,
-            family=feed.family or publisher,
-            language=feed.language or (preview.language or "en")[:2].lower(),
-        )
-        return self.store.add_feed(filled, now), preview
+        return upkeep.add_feed(self.store, feed, self.check_feed, by, now)
 
-    def add_default_feeds(self, now: datetime) -> int:
+    def add_default_feeds(self, now: datetime, by: Person = OPERATOR) -> int:
         """The public feeds that risk teams start from; gives how many are new."""
-        return self._add_missing(default_feeds(), now)
+        return upkeep.add_missing_feeds(self.store, default_feeds(), by, now)
 
-    def import_opml(self, path: Path, now: datetime) -> tuple[int, int]:
+    def import_opml(self, path: Path, now: datetime, by: Person = OPERATOR) -> tuple[int, int]:
         """(added, already there). Raises `FeedError` when it is no OPML."""
         found = read_opml(path)
-        added = self._add_missing(found, now)
+        added = upkeep.add_missing_feeds(self.store, found, by, now)
         return added, len(found) - added
 
     def export_opml(self, now: datetime) -> str:
         return write_opml(self.store.feeds(), now)
-
-    def _add_missing(self, feeds: Sequence[NewFeed], now: datetime) -> int:
-        known = {feed.url for feed in self.store.feeds()}
-        fresh = [feed for feed in feeds if feed.url not in known]
-        for feed in fresh:
-            self.store.add_feed(feed, now)
-        return len(fresh)
 
     def _story_index(self) -> StoryIndex:
         """The index of this process. It learns from the store what it does not know: stories survive a restart."""

@@ -40,7 +40,7 @@ def web(_: argparse.Namespace) -> int:
     with opened():  # migrates, and says here, in one line, what is wrong with the store
         pass
     print(f"Headwind dashboard: {settings.links_base}", flush=True)
-    # Streamlit looks for its settings and the login's secrets where it is started: where check_address looked.
+    # Streamlit looks for its settings where it is started.
     os.environ[f"{PREFIX}HOME"] = str(settings.home_path)
     os.chdir(ROOT)
     os.execv(sys.executable, dashboard_command(settings))

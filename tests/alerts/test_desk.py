@@ -9,7 +9,7 @@ import pytest
 
 from monitor import desk
 from monitor.domain import Alert, AlertState, DeliveryState, SendReason
-from monitor.errors import AlertError
+from monitor.errors import AlertError, NotAllowedError
 from tests.alerts.newsroom import NOW, Newsroom
 
 LATER = NOW + timedelta(minutes=5)
@@ -149,9 +149,11 @@ STEPS: list[Callable[[Newsroom, int, str], object]] = [
 
 def test_a_viewer_may_only_look(settled: Newsroom) -> None:
     for step in STEPS:
-        with pytest.raises(AlertError, match="must be analyst"):
+        with pytest.raises(NotAllowedError, match="must be analyst"):
             step(settled, 1, "viewer")
-        with pytest.raises(AlertError, match="not known"):
+        refused = settled.store.audit(1)[0]
+        assert (refused.actor, refused.action, refused.detail["needed"]) == ("vic", "refused", "analyst")
+        with pytest.raises(NotAllowedError, match="not known"):
             step(settled, 1, "wizard")
 
 

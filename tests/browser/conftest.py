@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
+from monitor.settings import load_settings
 from monitor.store import open_store
+from monitor.supervisor import dashboard_command
 from tests.dashboard.seeding import seed
 from tests.tools import free_port, require_tool
 
@@ -33,31 +35,23 @@ class Served:
     home: Path
 
 
-@pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The dashboard over a store of its own; ended by its process id."""
-    require_tool("chromium", "/usr/bin/chromium")
-    home = tmp_path_factory.mktemp("served")
+@contextmanager
+def serving(home: Path, port: int, **settings: str) -> Iterator[Served]:
+    """The dashboard over a seeded store in `home`, started as `python -m monitor web` does; ended by its process id.
+
+    settings: deployment settings, as environment variables without HEADWIND_.
+    """
     store = open_store(f"sqlite:///{home / 'headwind.db'}", role="worker")
     seed(store, datetime.now(UTC).replace(microsecond=0))
     store.beat("worker", datetime.now(UTC), {})
     store.close()
-    port = free_port()
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("HEADWIND_")},
-        "HEADWIND_HOME": str(home),
-    }
+    kept = {n: v for n, v in os.environ.items() if not n.startswith("HEADWIND_") and not n.lower().endswith("_proxy")}
+    given = {"HOME": str(home), "PORT": str(port), **settings}
+    environment = {**kept, **{f"HEADWIND_{name}": value for name, value in given.items()}}
+    command = dashboard_command(load_settings(home=home, port=port))
+    command[command.index(str(ROOT / "streamlit_app.py"))] = str(ROOT / "tests" / "browser" / "served.py")
     with (home / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "streamlit", "run", str(ROOT / "tests" / "browser" / "served.py")),
-                *(f"--server.port={port}", "--server.address=127.0.0.1", "--server.headless=true"),
-            ],
-            cwd=ROOT,
-            env=environment,
-            stdout=log,
-            stderr=log,
-        )
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"
     try:
         _wait(url, process)
@@ -69,6 +63,14 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The dashboard without a login over a store of its own."""
+    require_tool("chromium", "/usr/bin/chromium")
+    with serving(tmp_path_factory.mktemp("served"), free_port()) as one:
+        yield one
 
 
 def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
@@ -85,7 +87,7 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture(scope="session")
-def browser(served: Served) -> Iterator[Browser]:
+def browser() -> Iterator[Browser]:
     path = require_tool("chromium", "/usr/bin/chromium")
     with sync_playwright() as play:
         chromium = play.chromium.launch(executable_path=path, args=list(FLAGS))

@@ -1,4 +1,4 @@
-"""The dashboard as it is served, but with a scripted classifier: started by the browser tests with `streamlit run`."""
+"""The dashboard as it is served, door and all, but with a scripted classifier: started by the browser tests."""
 
 from __future__ import annotations
 
@@ -9,17 +9,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import streamlit as st
 
-from dashboard import context, shell
-from monitor.settings import load_settings
-from monitor.store import open_store
-from tests.dashboard.scripted_app import ScriptedApp
+from dashboard.door import middleware
 
-
-@st.cache_resource(show_spinner=False)
-def scripted_app() -> ScriptedApp:
-    settings = load_settings()
-    return ScriptedApp(settings, open_store(settings.store_url, role="reader"))
-
-
-context.app = scripted_app
-shell.run()
+app = st.App(Path(__file__).parent / "served_script.py", middleware=middleware())

@@ -11,12 +11,15 @@ from streamlit.testing.v1 import AppTest
 from dashboard import charts, context, i18n
 from dashboard.safe import plain
 from monitor.app import App
+from monitor.errors import NotAllowedError
+from monitor.people import Person
 from tests.dashboard.conftest import Open, desk, empty_desk, open_page, seeded_file
 from tests.dashboard.seeding import HOSTILE
 
 __all__ = ["desk", "empty_desk", "open_page", "seeded_file"]
 
-DOOR = Path(__file__).resolve().parents[2] / "streamlit_app.py"
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "dashboard" / "script.py"
 MARKDOWN = ("title", "header", "subheader", "caption", "markdown", "info", "warning", "error", "success")
 
 
@@ -77,7 +80,7 @@ def test_D4_an_exception_in_a_page_shows_a_reference_and_no_traceback(
 def test_D4_streamlit_itself_shows_no_details_either() -> None:
     import tomllib
 
-    config = tomllib.loads((DOOR.parent / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
     assert config["client"]["showErrorDetails"] == "none"
     assert config["client"]["toolbarMode"] == "viewer"
 
@@ -89,7 +92,7 @@ def test_D2_with_a_login_configured_and_nobody_logged_in_nothing_is_read(
         raise AssertionError("the store was opened for somebody who is not logged in")
 
     monkeypatch.setattr(context, "app", never)
-    page = AppTest.from_file(str(DOOR), default_timeout=30)
+    page = AppTest.from_file(str(SCRIPT), default_timeout=30)
     page.secrets["auth"] = {
         "redirect_uri": "http://localhost/oauth2callback",
         "cookie_secret": "x" * 32,
@@ -103,13 +106,30 @@ def test_D2_with_a_login_configured_and_nobody_logged_in_nothing_is_read(
     assert not page.get("file_uploader")
 
 
-def test_D2_an_action_without_the_role_is_refused_before_it_writes(desk: App, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_D2_an_action_without_the_role_is_refused_before_it_writes_and_audited(
+    desk: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from dashboard import actions
 
-    monkeypatch.setattr(context, "role", lambda: "viewer")
-    before = desk.store.data_version()
-    with pytest.raises(context.NotAllowedError):
-        actions.acknowledge(1)
-    with pytest.raises(context.NotAllowedError):
-        actions.add_sample_news()
-    assert desk.store.data_version() == before
+    monkeypatch.setattr(context, "person", lambda: Person("vic", "viewer"))
+    feed = desk.store.feeds()[0]
+    steps: dict[str, Any] = {
+        "acknowledge an alert": lambda: actions.acknowledge(1),
+        "judge an article": lambda: actions.judge_article(1, right=True),
+        "add the sample news": actions.add_sample_news,
+        "look at a feed": lambda: actions.preview_feed("http://127.0.0.1:9/"),
+        "pause or resume a feed": lambda: actions.set_feed_enabled(feed.id, False),
+        "change the watchlist": lambda: actions.remove_entity(desk.store.entities()[0].name),
+        "change a rule": lambda: actions.switch_rule(desk.store.rules()[0], False),
+        "promote a model": lambda: actions.promote("v2", ""),
+        "change the quiet hours": lambda: actions.save_quiet_hours({}),
+        "change who may do what": lambda: actions.grant("vic@desk.example", "admin"),
+    }
+    before = (desk.store.alerts(), desk.store.feeds(), desk.store.entities(), desk.store.rules(), desk.store.verdicts())
+    for step, act in steps.items():
+        with pytest.raises(NotAllowedError, match=f"to {step} one must be"):
+            act()
+        assert desk.store.audit(1)[0].action == "refused"
+        assert desk.store.audit(1)[0].subject == step
+    after = (desk.store.alerts(), desk.store.feeds(), desk.store.entities(), desk.store.rules(), desk.store.verdicts())
+    assert after == before

@@ -17,7 +17,7 @@ from models.dataset import load_file
 from models.errors import CheckpointError, DataError
 from models.gate import LabelledText, compare, figures, mcnemar_worse
 from models.labels import SENTIMENTS, SEVERE_TOPICS, TOPICS
-from monitor.errors import AlertError, PromotionError
+from monitor.errors import NotAllowedError, PromotionError
 from monitor.promotion import FROZEN, MIN_VERDICTS, frozen_rows, measure, promote, rollback, served_versions
 from monitor.store.base import Store
 from tests.scripted_classifier import ScriptedClassifier
@@ -224,9 +224,9 @@ def test_without_the_live_checkpoint_only_a_reason_promotes(store: Store, room: 
 def test_only_an_admin_switches_versions(role: str, store: Store, room: Newsroom, now: datetime) -> None:
     room.serves("v1")
     both = shelf(Pupil("v1"), Pupil("v2"))
-    with pytest.raises(AlertError):
+    with pytest.raises(NotAllowedError):
         promote(store, "v2", "ann", now, role=role, open_classifier=both)
-    with pytest.raises(AlertError):
+    with pytest.raises(NotAllowedError):
         rollback(store, "ann", now, role=role, open_classifier=both)
     assert live(store) == "v1"
 
