@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import pandas as pd
 import streamlit as st
 
-from dashboard import actions, charts, context, markup, palette, times, widgets
+from dashboard import actions, alertwords, charts, context, markup, palette, times, widgets
 from dashboard.i18n import Words
 from dashboard.queries import Reads
 from dashboard.safe import safe_link
 from dashboard.times import DAY, HOUR, Span
 from monitor import desk
-from monitor.domain import Alert, AlertState, Evidence
+from monitor.alerts.evidence import evidence_html, evidence_json
+from monitor.domain import Alert, AlertState, Evidence, RuleKind
 
 SNOOZES: Final = {"1h": timedelta(hours=1), "4h": timedelta(hours=4), "1d": timedelta(days=1), "7d": timedelta(days=7)}
 
@@ -52,7 +53,8 @@ def alert_pane(alert: Alert, reads: Reads) -> None:
                     if part
                 )
             )
-            + markup.paragraph(alert.summary)
+            + markup.paragraph(alertwords.summary(alert, words))
+            + (markup.dim(alert.summary) if alert.evidence.rule.get("kind") == RuleKind.QUIET else "")
         )
         _steps(alert, words)
         _measure(alert, words, reads)
@@ -60,24 +62,26 @@ def alert_pane(alert: Alert, reads: Reads) -> None:
         with st.expander(words("alerts.rests_on")):
             st.html(markup.facts(_facts(evidence, words)))
         _timeline(alert, words, reads)
-        st.download_button(
-            words("alerts.export"),
-            data=lambda: evidence_file(alert),
-            file_name=f"headwind-alert-{alert.id}.json",
-            mime="application/json",
-            type="tertiary",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+        with st.container(horizontal=True):
+            for form, mime in (("json", "application/json"), ("html", "text/html")):
+                st.download_button(
+                    words("alerts.export", form=form.upper()),
+                    data=partial(evidence_file, alert, reads, form),
+                    file_name=f"headwind-alert-{alert.id}.{form}",
+                    mime=mime,
+                    type="tertiary",
+                    icon=":material/download:",
+                    on_click="ignore",
+                    key=f"alerts.export.{form}",
+                )
 
 
-def evidence_file(alert: Alert) -> bytes:
-    """The alert with its frozen evidence as JSON."""
-
-    def written(value: Any) -> Any:
-        return value.isoformat() if isinstance(value, datetime) else str(value)
-
-    return json.dumps(asdict(alert), default=written, ensure_ascii=False, indent=2).encode()
+def evidence_file(alert: Alert, reads: Reads, kind: str) -> bytes:
+    """The alert with its frozen evidence, time line and verdicts, as `json` or as a page of its own (`html`)."""
+    told = (reads.events(alert.id), reads.verdicts(f"alert:{alert.id}"))
+    if kind == "html":
+        return evidence_html(alert, *told).encode()
+    return json.dumps(evidence_json(alert, *told), ensure_ascii=False, indent=2).encode()
 
 
 def _steps(alert: Alert, words: Words) -> None:
@@ -136,7 +140,7 @@ def _measure(alert: Alert, words: Words, reads: Reads) -> None:
     evidence = alert.evidence
     columns = st.columns(3)
     columns[0].metric(words("alerts.negative"), f"{evidence.negative:,}", border=True)
-    columns[1].metric(words("alerts.expected"), widgets.expected(evidence.expected), border=True)
+    columns[1].metric(words("alerts.expected"), alertwords.expected(evidence.expected), border=True)
     columns[2].metric(words("alerts.families"), f"{evidence.families:,}", border=True)
     window = timedelta(hours=evidence.window_hours)
     step = DAY if window >= DAY else max(HOUR, window / 2)
@@ -144,7 +148,7 @@ def _measure(alert: Alert, words: Words, reads: Reads) -> None:
     frame = reads.trend(alert.series, span, step=step)
     if not frame["stories"].sum():
         return
-    shown = frame.assign(time=widgets.local(frame["time"]))
+    shown = frame.assign(time=widgets.local(frame["time"], step))
     zone = context.zone()
     inside = tuple(
         at.astimezone(zone).replace(tzinfo=None)
@@ -159,18 +163,14 @@ def _measure(alert: Alert, words: Words, reads: Reads) -> None:
             "alerts.chart_title",
             negative=evidence.negative,
             hours=f"{evidence.window_hours:g}",
-            expected=widgets.expected(evidence.expected),
+            expected=alertwords.expected(evidence.expected),
         ),
-        charts.evidence_hours(shown, (inside[0], inside[1]), per_step, words),
+        charts.evidence_hours(shown, (inside[0], inside[1]), step, per_step, words),
         table,
         key=f"alerts.chart.{alert.id}",
-        note=words("alerts.chance", p=_chance(evidence.p_value)),
+        note=words("alerts.chance", p=alertwords.chance(evidence.p_value)),
     )
-
-
-def _chance(p_value: float) -> str:
-    """The p-value as far as anyone can tell it apart from nothing."""
-    return f"{p_value:.3f}" if p_value >= 0.001 else f"{p_value:.1g}" if p_value >= 1e-9 else "<0.000000001"
+    st.html(markup.dim(words("alerts.chart_note", at=times.moment(evidence.window_end, zone))))
 
 
 def _stories(evidence: Evidence, words: Words) -> None:
@@ -188,22 +188,10 @@ def _story(story: dict[str, Any], words: Words) -> str:
     articles = [article for article in story.get("articles", ()) if isinstance(article, dict)]
     link = next((safe_link(article.get("url")) for article in articles if safe_link(article.get("url"))), None)
     publishers = story.get("publishers") or [article.get("publisher", "") for article in articles]
-    detail = words(
-        "alerts.story_line",
-        at=_moment(story.get("published")),
-        publishers=", ".join(str(name) for name in list(publishers)[:4]),
-        n=len(articles) or story.get("count", 1),
-    )
+    names = words("count.comma").join(str(name) for name in list(publishers)[:4])
+    count = words("count.articles", n=len(articles) or story.get("count", 1))
+    detail = " · ".join((alertwords.moment(story.get("published")), names, count))
     return markup.story_line(str(story.get("title", "")), detail, link, "negative")
-
-
-def _moment(value: Any) -> str:
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            return value
-    return times.moment(value, context.zone()) if isinstance(value, datetime) and value.tzinfo else str(value or "–")
 
 
 def _facts(evidence: Evidence, words: Words) -> list[tuple[str, str]]:
@@ -215,18 +203,35 @@ def _facts(evidence: Evidence, words: Words) -> list[tuple[str, str]]:
             f"{times.moment(evidence.window_start, zone)} – {times.moment(evidence.window_end, zone)}",
         ),
         (words("alerts.all_stories"), f"{evidence.stories:,}"),
-        (words("alerts.p_value"), _chance(evidence.p_value)),
+        (words("alerts.p_value"), alertwords.chance(evidence.p_value)),
         (words("alerts.model"), evidence.model_version),
     ]
     for name, value in baseline.items():
         if isinstance(value, int | float) and not isinstance(value, bool):
             pairs.append((words(f"baseline.{name}") if words.has(f"baseline.{name}") else name, f"{value:,.4g}"))
         elif name == "span" and isinstance(value, list | tuple):
-            pairs.append((words("baseline.span"), " – ".join(_moment(at) for at in value)))
+            pairs.append((words("baseline.span"), " – ".join(alertwords.moment(at) for at in value)))
         elif isinstance(value, str):
-            pairs.append((words(f"baseline.{name}") if words.has(f"baseline.{name}") else name, _moment(value)))
-    pairs.extend((f"{words('column.rule')}: {name}", str(value)) for name, value in evidence.rule.items())
+            pairs.append(
+                (words(f"baseline.{name}") if words.has(f"baseline.{name}") else name, alertwords.moment(value))
+            )
+    pairs.extend(
+        (f"{words('column.rule')}: {_label(name, words)}", _written(value, words))
+        for name, value in evidence.rule.items()
+    )
     return pairs
+
+
+def _label(name: str, words: Words) -> str:
+    return words.get(f"param.{name}") or name
+
+
+def _written(value: Any, words: Words) -> str:
+    if isinstance(value, list | tuple):
+        return words("count.comma").join(str(part) for part in value)
+    if isinstance(value, dict):
+        return words("count.comma").join(f"{_label(str(name), words)} = {part}" for name, part in value.items())
+    return str(value)
 
 
 def _timeline(alert: Alert, words: Words, reads: Reads) -> None:
@@ -245,4 +250,4 @@ def _timeline(alert: Alert, words: Words, reads: Reads) -> None:
             words("column.note"): [event.note for event in events],
         }
     )
-    st.dataframe(table, hide_index=True, width="stretch", height=min(300, 40 + 36 * len(events)))
+    st.dataframe(table, hide_index=True, width="stretch", height=widgets.table_height(len(events), 300, 35))

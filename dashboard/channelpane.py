@@ -25,22 +25,7 @@ def channels_pane(words: Words, reads: Reads) -> None:
         if not channels:
             widgets.empty(words("channel.none"), words("channel.none_hint"))
         else:
-            st.dataframe(
-                pd.DataFrame(
-                    {
-                        words("channel.name"): [one.name for one in channels],
-                        words("column.kind"): [
-                            KINDS[one.kind].title if one.kind in KINDS else one.kind for one in channels
-                        ],
-                        words("channel.least"): [words(f"severity.{one.min_severity}") for one in channels],
-                        words("column.enabled"): [
-                            words("rules.on" if one.enabled else "rules.off") for one in channels
-                        ],
-                    }
-                ),
-                hide_index=True,
-                width="stretch",
-            )
+            st.dataframe(_table(channels, words), hide_index=True, width="stretch")
             _test(words, channels)
     with right:
         if context.may("admin"):
@@ -51,7 +36,7 @@ def _table(channels: list[ChannelConfig], words: Words) -> pd.DataFrame:
     return pd.DataFrame(
         {
             words("channel.name"): [one.name for one in channels],
-            words("column.kind"): [KINDS[one.kind].title if one.kind in KINDS else one.kind for one in channels],
+            words("column.kind"): [words.get(f"channel_kind.{one.kind}") or one.kind for one in channels],
             words("channel.least"): [words(f"severity.{one.min_severity}") for one in channels],
             words("column.enabled"): [words("rules.on") if one.enabled else words("rules.off") for one in channels],
         }
@@ -90,11 +75,11 @@ def _form(words: Words, channels: list[ChannelConfig]) -> None:
             words("column.kind"),
             kinds,
             index=kinds.index(old.kind) if old and old.kind in kinds else 0,
-            format_func=lambda name: KINDS[name].title,
+            format_func=lambda name: words(f"channel_kind.{name}"),
             disabled=old is not None,
             key=f"channel.kind.{which}",
         )
-        st.html(markup.dim(KINDS[kind].help))
+        st.html(markup.dim(words(f"channel_kind.{kind}_help")))
         with st.form(f"channel.{which}.{kind}", border=False):
             name = old.name if old else st.text_input(words("channel.name"), max_chars=60)
             options = {
@@ -125,13 +110,14 @@ def _form(words: Words, channels: list[ChannelConfig]) -> None:
 def _option(option: Option, old: ChannelConfig | None, words: Words, key: str) -> Any:
     """The widget of one option, and its value; for a secret that is left empty, the stored one."""
     stored = text_option(old.options, option.name) if old else ""
-    label = f"{option.name} *" if option.required else option.name
+    name, hint = words(f"option.{option.name}"), words.get(f"option.{option.name}_help") or None
+    label = f"{name} *" if option.required else name
     if option.secret:
         given = st.text_input(
             label,
             type="password",
             key=key,
-            help=option.help,
+            help=hint,
             placeholder=words("channel.kept") if stored else None,
             autocomplete="new-password",
         )
@@ -140,9 +126,9 @@ def _option(option: Option, old: ChannelConfig | None, words: Words, key: str) -
         choices = ["", *option.choices]
         current = stored or option.default
         return st.selectbox(
-            label, choices, index=choices.index(current) if current in choices else 0, key=key, help=option.help
+            label, choices, index=choices.index(current) if current in choices else 0, key=key, help=hint
         )
     if option.form == "flag":
         ticked = (stored or option.default or "false").lower() in ("true", "1", "yes", "on")
-        return "true" if st.checkbox(label, value=ticked, key=key, help=option.help) else "false"
-    return st.text_input(label, value=stored or option.default, key=key, help=option.help)
+        return "true" if st.checkbox(label, value=ticked, key=key, help=hint) else "false"
+    return st.text_input(label, value=stored or option.default, key=key, help=hint)

@@ -6,6 +6,7 @@ Whatever comes from outside goes through `chart_text`: plotly reads a subset of 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 import pandas as pd
@@ -19,12 +20,19 @@ CONFIG: Final[dict[str, Any]] = {"displayModeBar": False, "typesetMath": False, 
 SELECTABLE: Final[dict[str, Any]] = {**CONFIG, "doubleClick": "reset"}
 
 
-def share_with_band(frame: pd.DataFrame, words: Words, marks: Sequence[tuple[Any, str]] = ()) -> go.Figure:
+DAY: Final = timedelta(days=1)
+_DAY_MS: Final = 86_400_000
+
+
+def share_with_band(
+    frame: pd.DataFrame, words: Words, step: timedelta, marks: Sequence[tuple[Any, str]] = ()
+) -> go.Figure:
     """Negative share per step against its usual band; columns time, share, usual, low, high, stories, negative.
 
-    marks: (time, words) of alerts, drawn as ticks along the bottom.
+    time: start of a step; the point stands in its middle. marks: (time, words) of alerts, ticks along the bottom.
     """
     figure = go.Figure()
+    frame = frame.assign(start=frame["time"], time=frame["time"] + step / 2)
     banded = frame.dropna(subset=["low", "high"])
     if not banded.empty:
         figure.add_scatter(
@@ -48,7 +56,7 @@ def share_with_band(frame: pd.DataFrame, words: Words, marks: Sequence[tuple[Any
         connectgaps=True,
         line={"color": palette.NEGATIVE, "width": 2},
         marker={"size": 4},
-        customdata=frame[["negative", "stories"]],
+        customdata=list(zip(frame["negative"], frame["stories"], _steps(frame["start"], step), strict=True)),
         hovertemplate=words("chart.hover_share") + "<extra></extra>",
     )
     outside = frame[frame["share"] > frame["high"]]
@@ -72,27 +80,35 @@ def share_with_band(frame: pd.DataFrame, words: Words, marks: Sequence[tuple[Any
             hovertemplate="%{text}<extra></extra>",
         )
     figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    _time_axis(figure, words, frame["start"], step)
     return _finish(figure, 300)
 
 
-def volume(frame: pd.DataFrame, words: Words, height: int = 200) -> go.Figure:
-    """Stories per step, stacked by sentiment; columns time, negative, neutral, positive."""
+def volume(frame: pd.DataFrame, words: Words, step: timedelta, height: int = 200) -> go.Figure:
+    """Stories per step, stacked by sentiment; columns time (start of a step), negative, neutral, positive."""
     figure = go.Figure()
+    width = 0.92 * step / timedelta(milliseconds=1)
+    labels = _steps(frame["time"], step)
     for sentiment in ("negative", "neutral", "positive"):
         figure.add_bar(
             x=frame["time"],
             y=frame[sentiment],
             name=words.sentiment(sentiment),
             marker={"color": palette.SENTIMENT[sentiment], "line": {"width": 0}},
-            hovertemplate="%{y}",
+            offset=0,
+            width=width,
+            customdata=labels,
+            hovertemplate="%{customdata}: %{y}",
         )
-    figure.update_layout(barmode="stack", bargap=0.08, hovermode="x unified")
+    figure.update_layout(barmode="stack")
+    _time_axis(figure, words, frame["time"], step)
     return _finish(figure, height)
 
 
-def heatmap(frame: pd.DataFrame, names: Mapping[str, str], words: Words, least: int = 3) -> go.Figure:
+def heatmap(frame: pd.DataFrame, names: Mapping[str, str], words: Words, step: timedelta, least: int = 3) -> go.Figure:
     """Negative share of each series and step as colour; cells with fewer than `least` stories stay blank.
 
+    Every cell also holds an invisible mark, because a click on a cell of a heat map is not told to the page.
     Columns series, time, stories, negative. names: series → text of its row, in the order from top to bottom.
     """
     enough = frame[frame["stories"] >= least]
@@ -103,12 +119,17 @@ def heatmap(frame: pd.DataFrame, names: Mapping[str, str], words: Words, least: 
     order = [name for name in names if name in wide.index]
     columns = counts.columns
     wide = wide.reindex(index=order, columns=columns)
+    labels = _steps(columns.to_series(), step)
+    rows = [chart_text(names[name], 40) for name in order]
     figure = go.Figure(
         go.Heatmap(
             z=wide.to_numpy(),
-            x=list(columns),
-            y=[chart_text(names[name], 40) for name in order],
-            customdata=_stacked(bad.reindex(order), counts.reindex(order)),
+            x=list(columns + step / 2),
+            y=rows,
+            customdata=[
+                [[*pair, label] for pair, label in zip(row, labels, strict=True)]
+                for row in _stacked(bad.reindex(order), counts.reindex(order))
+            ],
             colorscale=[list(stop) for stop in palette.HEAT],
             zmin=0,
             zmax=1,
@@ -116,16 +137,42 @@ def heatmap(frame: pd.DataFrame, names: Mapping[str, str], words: Words, least: 
             ygap=1,
             hoverongaps=False,
             colorbar={"tickformat": ".0%", "thickness": 10, "outlinewidth": 0, "len": 0.9},
-            hovertemplate=words("chart.hover_heat") + "<extra></extra>",
+            hoverinfo="skip",
         )
     )
+    cells = [
+        (column + step / 2, row, share, [bad.loc[name, column], counts.loc[name, column], label, name, place])
+        for name, row in zip(order, rows, strict=True)
+        for place, (column, label) in enumerate(zip(columns, labels, strict=True))
+        if pd.notna(share := wide.loc[name, column])
+    ]
+    figure.add_scatter(
+        x=[x for x, *_ in cells],
+        y=[y for _, y, *_ in cells],
+        text=[f"{share:.0%}" for *_, share, _ in cells],
+        customdata=[data for *_, data in cells],
+        mode="markers",
+        marker={"size": 14, "opacity": 0, "color": palette.NEGATIVE},
+        hovertemplate=words("chart.hover_heat") + "<extra></extra>",
+        showlegend=False,
+    )
+    _time_axis(figure, words, columns.to_series(), step)
     figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True)
     figure.update_xaxes(showgrid=False)
     return _finish(figure, 60 + 22 * max(3, len(order)))
 
 
-def lines(frame: pd.DataFrame, value: str, names: Mapping[str, str], *, share: bool, height: int = 320) -> go.Figure:
-    """One line a series for comparison; columns series, time and `value`."""
+def lines(
+    frame: pd.DataFrame,
+    value: str,
+    names: Mapping[str, str],
+    words: Words,
+    step: timedelta,
+    *,
+    share: bool,
+    height: int = 320,
+) -> go.Figure:
+    """One line a series for comparison; columns series, time (start of a step) and `value`."""
     figure = go.Figure()
     for place, (name, text) in enumerate(names.items()):
         rows = frame[frame["series"] == name]
@@ -144,6 +191,8 @@ def lines(frame: pd.DataFrame, value: str, names: Mapping[str, str], *, share: b
         )
     figure.update_layout(hovermode="x unified")
     figure.update_yaxes(rangemode="tozero", tickformat=".0%" if share else None)
+    _dates(figure, words)
+    figure.update_xaxes(hoverformat="%Y-%m-%d" if step >= DAY else "%Y-%m-%d %H:%M")
     return _finish(figure, height)
 
 
@@ -166,7 +215,7 @@ def ranked(frame: pd.DataFrame, words: Words, height: int | None = None) -> go.F
 
 
 def evidence_hours(
-    hours: pd.DataFrame, window: tuple[Any, Any], expected_per_bucket: float | None, words: Words
+    hours: pd.DataFrame, window: tuple[Any, Any], step: timedelta, expected_per_bucket: float | None, words: Words
 ) -> go.Figure:
     """Negative stories per bucket before and in an alert's window; columns time, negative."""
     inside = (hours["time"] >= window[0]) & (hours["time"] < window[1])
@@ -177,15 +226,28 @@ def evidence_hours(
     ):
         rows = hours[inside == flag]
         figure.add_bar(
-            x=rows["time"], y=rows["negative"], name=name, marker={"color": colour}, hovertemplate="%{x}: %{y}"
+            x=rows["time"],
+            y=rows["negative"],
+            name=name,
+            marker={"color": colour},
+            offset=0,
+            width=0.92 * step / timedelta(milliseconds=1),
+            customdata=_steps(rows["time"], step),
+            hovertemplate="%{customdata}: %{y}<extra></extra>",
         )
     if expected_per_bucket is not None:
         figure.add_hline(
             y=expected_per_bucket,
             line={"dash": "dash", "width": 1, "color": palette.MUTED},
-            annotation={"text": words("chart.expected"), "font": {"size": 11}},
+            annotation={
+                "text": words("chart.expected"),
+                "font": {"size": 11},
+                "x": 0,
+                "xanchor": "left",
+                "yanchor": "bottom",
+            },
         )
-    figure.update_layout(bargap=0.1)
+    _time_axis(figure, words, hours["time"], step)
     return _finish(figure, 220)
 
 
@@ -245,6 +307,37 @@ def _stacked(first: pd.DataFrame, second: pd.DataFrame) -> list[list[list[float]
         [[float(a), float(b)] for a, b in zip(row, other, strict=True)]
         for row, other in zip(first.fillna(0).to_numpy(), second.fillna(0).to_numpy(), strict=True)
     ]
+
+
+def _steps(starts: pd.Series, step: timedelta) -> list[str]:
+    """Each step in words for a hover: a day, or from when to when."""
+    if step >= DAY:
+        return [f"{start:%Y-%m-%d}" for start in starts]
+    return [f"{start:%Y-%m-%d %H:%M}–{start + step:%H:%M}" for start in starts]
+
+
+def _time_axis(figure: go.Figure, words: Words, starts: pd.Series, step: timedelta) -> None:
+    """From the start of the first step to the end of the last one, so that charts below each other share their axis;
+    a label for each day where there are few."""
+    _dates(figure, words)
+    if len(starts):
+        first, last = starts.min(), starts.max() + step
+        figure.update_xaxes(range=[first, last])
+        if step == DAY and last - first <= 14 * DAY:
+            figure.update_xaxes(dtick=_DAY_MS, ticklabelmode="period")
+
+
+def _dates(figure: go.Figure, words: Words) -> None:
+    """Dates as the language writes them; plotly itself knows English month names only."""
+    stops = [words.get(f"chart.ticks_{name}") for name in ("hours", "days", "months", "years")]
+    if all(stops):
+        ranges = ([None, _DAY_MS - 1], [_DAY_MS, "M1"], ["M1", "M12"], ["M12", None])
+        figure.update_xaxes(
+            tickformatstops=[
+                {"dtickrange": span, "value": text.replace("|", "<br>")}
+                for span, text in zip(ranges, stops, strict=True)
+            ]
+        )
 
 
 def _finish(figure: go.Figure, height: int) -> go.Figure:

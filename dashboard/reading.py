@@ -31,7 +31,7 @@ def reading_pane(row: ScoredArticle, reads: Reads) -> None:
             if link:
                 st.link_button(words("news.open"), link, icon=":material/open_in_new:", type="tertiary")
             if row.story_articles > 1:
-                st.html(markup.dim(words("news.story", articles=row.story_articles, publishers=row.story_publishers)))
+                st.html(markup.dim(_story(row, words)))
         prediction = row.prediction
         if prediction is None:
             st.html(markup.paragraph(words(f"article.{row.state}_why")))
@@ -63,6 +63,14 @@ def reading_pane(row: ScoredArticle, reads: Reads) -> None:
         with st.expander(words("news.revisions", n=len(earlier))):
             for at, title, _ in earlier:
                 st.html(markup.story_line(title, times.moment(at, zone), None))
+
+
+def _story(row: ScoredArticle, words: Words) -> str:
+    return words(
+        "count.joined",
+        first=words("count.articles", n=row.story_articles),
+        second=words("count.publishers", n=row.story_publishers),
+    )
 
 
 def _byline(row: ScoredArticle, words: Words) -> str:

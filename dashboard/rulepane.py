@@ -8,7 +8,7 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
-from dashboard import actions, charts, context, markup, times, widgets
+from dashboard import actions, alertwords, charts, context, markup, times, widgets
 from dashboard.i18n import Words
 from dashboard.queries import Reads
 from monitor.alerts.backtest import BacktestReport
@@ -47,7 +47,7 @@ def _table(rules: list[Rule], words: Words) -> pd.DataFrame:
         {
             words("column.rule"): [rule.name for rule in rules],
             words("column.kind"): [words(f"kind.{rule.kind}") for rule in rules],
-            words("column.scope"): [", ".join(rule.scope) for rule in rules],
+            words("column.scope"): [words.scope(rule.scope) for rule in rules],
             words("column.severity"): [words(f"severity.{rule.severity}") for rule in rules],
             words("column.enabled"): [words("rules.on" if rule.enabled else "rules.off") for rule in rules],
         }
@@ -59,16 +59,18 @@ def _rule(rule: Rule, words: Words) -> None:
         st.html(markup.headline(rule.name))
         pairs = [
             (words("column.kind"), words(f"kind.{rule.kind}")),
-            (words("column.scope"), ", ".join(rule.scope)),
+            (words("column.scope"), words.scope(rule.scope)),
             (words("column.severity"), words(f"severity.{rule.severity}")),
-            (words("rules.channels"), ", ".join(rule.channels) or words("rules.every_channel")),
-            (words("rules.cooldown"), f"{rule.cooldown_s / 3600:g} h"),
+            (words("rules.channels"), words("count.comma").join(rule.channels) or words("rules.every_channel")),
+            (words("rules.cooldown"), words("rules.hours", n=f"{rule.cooldown_s / 3600:g}")),
             (
                 words("rules.escalate"),
-                f"{rule.escalate_after_s / 3600:g} h" if rule.escalate_after_s else words("rules.never"),
+                words("rules.hours", n=f"{rule.escalate_after_s / 3600:g}")
+                if rule.escalate_after_s
+                else words("rules.never"),
             ),
         ]
-        pairs += [(name, _written(value)) for name, value in params_of(rule).items()]
+        pairs += [(words(f"param.{name}"), _written(value, words)) for name, value in params_of(rule).items()]
         st.html(markup.facts(pairs))
         if context.may("analyst"):
             with st.container(horizontal=True):
@@ -89,8 +91,12 @@ def _rule(rule: Rule, words: Words) -> None:
             _backtest(rule, words)
 
 
-def _written(value: object) -> str:
-    return ", ".join(str(part) for part in value) if isinstance(value, tuple | list) else str(value)
+def _written(value: object, words: Words) -> str:
+    if isinstance(value, tuple | list):
+        return words("count.comma").join(words.topic(str(part)) for part in value)
+    if isinstance(value, bool):
+        return words("rules.on" if value else "rules.off")
+    return words.get(f"param.measure_{value}") or str(value)
 
 
 def _backtest(rule: Rule, words: Words) -> None:
@@ -123,7 +129,7 @@ def _report(report: BacktestReport, words: Words, reads: Reads) -> None:
     span = times.Span(start=report.start, end=report.end)
     frame = reads.trend("all", span)
     frame = frame.assign(
-        time=widgets.local(frame["time"]),
+        time=widgets.local(frame["time"], span.step),
         share=frame["negative"] / frame["stories"].where(frame["stories"] > 0),
         low=float("nan"),
         high=float("nan"),
@@ -136,7 +142,7 @@ def _report(report: BacktestReport, words: Words, reads: Reads) -> None:
             words("column.opened"): [times.moment(alert.opened_at, zone) for alert in report.alerts],
             words("column.series"): [words.series(alert.series) for alert in report.alerts],
             words("column.negative"): [alert.evidence.negative for alert in report.alerts],
-            words("column.expected"): [round(alert.evidence.expected, 1) for alert in report.alerts],
+            words("column.expected"): [alertwords.expected(alert.evidence.expected) for alert in report.alerts],
             words("column.story"): [
                 str(alert.evidence.top[0].get("title", "")) if alert.evidence.top else "" for alert in report.alerts
             ],
@@ -144,7 +150,7 @@ def _report(report: BacktestReport, words: Words, reads: Reads) -> None:
     )
     widgets.chart(
         words("backtest.result", n=len(report.alerts), week=f"{report.per_week:.1f}"),
-        charts.share_with_band(frame, words, marks),
+        charts.share_with_band(frame, words, span.step, marks),
         table,
         key="backtest.chart",
         note=report.note,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import pandas as pd
 import streamlit as st
 
-from dashboard import bands, charts, context, markup, nav, times, widgets
+from dashboard import alertwords, bands, charts, context, markup, nav, times, widgets
 from dashboard.i18n import Words
 from dashboard.queries import Reads
 from dashboard.times import Span
@@ -36,13 +36,13 @@ def ranking(reads: Reads, names: Sequence[str], span: Span) -> pd.DataFrame:
 
 def ranking_columns(words: Words) -> dict[str, Any]:
     return {
-        words("column.stories"): st.column_config.NumberColumn(width=62),
-        words("column.negative"): st.column_config.NumberColumn(width=70),
+        words("column.stories"): st.column_config.NumberColumn(width=56),
+        words("column.negative"): st.column_config.NumberColumn(width=66),
         words("column.share"): st.column_config.ProgressColumn(
-            width=110, format="%.0f%%", min_value=0, max_value=100, color="gray"
+            width=92, format="%.0f%%", min_value=0, max_value=100, color="gray"
         ),
         words("column.change"): st.column_config.NumberColumn(
-            width=70, format="%+.0f", help=words("column.change_help")
+            width=62, format="%+.0f", help=words("column.change_help")
         ),
     }
 
@@ -61,9 +61,9 @@ def series_pane(series: str, span: Span, reads: Reads, key: str) -> None:
     if not stories:
         widgets.empty(words("trend.title_none", name=name), words("now.nothing_hint"))
         return
-    shown = frame.assign(time=widgets.local(frame["time"]))
+    shown = frame.assign(time=widgets.local(frame["time"], step))
     marks = [
-        (alert.opened_at.astimezone(zone).replace(tzinfo=None), alert.summary)
+        (alert.opened_at.astimezone(zone).replace(tzinfo=None), alertwords.summary(alert, words))
         for alert in reads.alerts(since=span.start)
         if alert.series == series and alert.opened_at < span.end
     ]
@@ -75,13 +75,13 @@ def series_pane(series: str, span: Span, reads: Reads, key: str) -> None:
     )
     event = widgets.chart(
         words("trend.title", name=name, share=f"{negative / stories:.0%}", stories=f"{stories:,}"),
-        charts.share_with_band(shown, words, marks),
+        charts.share_with_band(shown, words, step, marks),
         table,
         key=f"{key}.trend.{series}",
         note=words("trend.note"),
         on_select=True,
     )
-    widgets.chart(words("trend.volume"), charts.volume(shown, words, 150), table, key=f"{key}.volume.{series}")
+    widgets.chart(words("trend.volume"), charts.volume(shown, words, step, 150), table, key=f"{key}.volume.{series}")
     _stories(series, span, _clicked(event, frame, shown, step), reads, words, key)
 
 
@@ -91,8 +91,10 @@ def _clicked(event: Any, frame: pd.DataFrame, shown: pd.DataFrame, step: timedel
     if not points:
         return None
     at = pd.Timestamp(points[0]["x"])
-    place = (shown["time"] - at).abs().idxmin()
-    start: datetime = frame.loc[place, "time"].to_pydatetime()
+    place = int((shown["time"] <= at).sum()) - 1  # the point stands in the middle of its step
+    if place < 0:
+        return None
+    start: datetime = frame["time"].iloc[place].to_pydatetime()
     return Span(start=start, end=start + step)
 
 
@@ -109,30 +111,33 @@ def _stories(series: str, span: Span, step: Span | None, reads: Reads, words: Wo
         return
     with st.container(height=420 if len(facts) > 7 else "content", border=True):
         st.html("".join(story_line(words, fact) for fact in facts))
-    kind, _, rest = series.partition(":")
+    kind = series.partition(":")[0]
     if kind in ("topic", "entity") and st.button(words("trend.to_news"), key=f"{key}.news", type="tertiary"):
-        shown = step or span
-        nav.go(
-            "news",
-            **{
-                kind: rest,
-                "range": "custom",
-                "from": shown.start.astimezone(zone).date().isoformat(),
-                "to": (shown.end - timedelta(seconds=1)).astimezone(zone).date().isoformat(),
-            },
-        )
+        to_news(series, step or span)
+
+
+def to_news(series: str, span: Span) -> NoReturn:
+    """Open News with the stories of a topic or an entity in the days of a span."""
+    kind, _, rest = series.partition(":")
+    zone = context.zone()
+    nav.go(
+        "news",
+        **{
+            kind: rest,
+            "range": "custom",
+            "from": span.start.astimezone(zone).date().isoformat(),
+            "to": (span.end - timedelta(seconds=1)).astimezone(zone).date().isoformat(),
+        },
+    )
 
 
 def story_line(words: Words, fact: StoryFact) -> str:
     """A story with when and by whom, as text."""
-    detail = words(
-        "story.single" if fact.articles == 1 else "story.detail",
-        at=times.moment(fact.published, context.zone()),
-        articles=fact.articles,
-        families=len(fact.families),
-        publishers=", ".join(fact.publishers[:3]),
-    )
-    return markup.story_line(fact.title, detail, None, fact.sentiment)
+    parts = [times.moment(fact.published, context.zone())]
+    if fact.articles > 1:
+        parts.append(words.counted(fact.articles, len(fact.families)))
+    parts.append(words("count.comma").join(fact.publishers[:3]))
+    return markup.story_line(fact.title, " · ".join(parts), None, fact.sentiment)
 
 
 def comparison(series: Sequence[str], span: Span, reads: Reads, measure: str, key: str) -> None:
@@ -142,7 +147,7 @@ def comparison(series: Sequence[str], span: Span, reads: Reads, measure: str, ke
     step = times.readable_step(span, int(total["stories"].sum() / max(1, len(series))))
     frame = reads.trends(series, span, step)
     frame = frame.assign(
-        share=frame["negative"] / frame["stories"].where(frame["stories"] > 0), time=widgets.local(frame["time"])
+        share=frame["negative"] / frame["stories"].where(frame["stories"] > 0), time=widgets.local(frame["time"], step)
     )
     names = {name: words.series(name) for name in series}
     table = frame[["time", "series", "stories", "negative", "share"]].assign(
@@ -151,7 +156,7 @@ def comparison(series: Sequence[str], span: Span, reads: Reads, measure: str, ke
     table = table.rename(columns={name: words(f"column.{name}") for name in table.columns})
     widgets.chart(
         words("trend.compare_title"),
-        charts.lines(frame, measure, names, share=measure == "share"),
+        charts.lines(frame, measure, names, words, step, share=measure == "share"),
         table,
         key=f"{key}.compare",
     )

@@ -101,6 +101,12 @@ def moment(at: datetime | None, zone: tzinfo, *, seconds: bool = False) -> str:
     return at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
 
 
+def compact(at: datetime, zone: tzinfo, now: datetime) -> str:
+    """`11-23 21:40` within the current year, else `2020-11-23`: for narrow columns of lists."""
+    local = at.astimezone(zone)
+    return local.strftime("%m-%d %H:%M" if local.year == now.astimezone(zone).year else "%Y-%m-%d")
+
+
 def short(at: datetime, zone: tzinfo) -> str:
     """`11-23 21:40` for narrow places, unbroken by a line end."""
     return at.astimezone(zone).strftime("%m-%d %H:%M").replace("-", "\u2011").replace(" ", "\u00a0")

@@ -6,6 +6,7 @@ import functools
 import secrets
 import zlib
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final, ParamSpec
 
 import pandas as pd
@@ -19,8 +20,10 @@ from dashboard.queries import Reads
 from dashboard.safe import plain
 from models.backend import Prediction
 from models.errors import ModelError
-from monitor.domain import FeedState, ScoredArticle, StatusCounts
+from monitor.domain import Feed, FeedState, ScoredArticle, StatusCounts
 from monitor.errors import MonitorError, NotAllowedError
+from monitor.pulse import STALE_AFTER as WORKER_DEAD_AFTER
+from monitor.pulse import WORKER_BEAT
 
 P = ParamSpec("P")
 log = structlog.get_logger("dashboard")
@@ -55,21 +58,53 @@ def guarded(view: Callable[P, None]) -> Callable[P, None]:
     return safe
 
 
-def header(title: str, reads: Reads, *, mark_samples: bool = True) -> StatusCounts:
-    """Title on the left, how fresh the data is on the right; below, whatever makes the page less than fresh."""
+def header(title: str, reads: Reads, *, live: bool = False, mark_samples: bool = True) -> StatusCounts:
+    """Title on the left, how fresh the page is on the right; below, whatever makes it less than fresh.
+
+    Both look again by themselves, so that a page left open does not say "just now" all day. live: the page's content
+    follows the store by itself; else the time is that of what the page shows, with a button once there is newer data.
+    """
     words = context.words()
     status = reads.status()
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.title(title, anchor=False, width="content")
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
-            st.html(markup.dim(as_of(status, words)), width="content")
+            _freshness(None if live else status.data_as_of)
             _language(words)
     if status.samples and mark_samples:
         st.html(markup.notice(words("state.sample", n=f"{status.samples:,}")))
-    stale = staleness(status, reads)
+    _warnings()
+    return status
+
+
+@st.fragment(run_every=LIVE)
+@guarded
+def _freshness(shown: datetime | None) -> None:
+    words = context.words()
+    newest = context.reads().status().data_as_of
+    with st.container(horizontal=True, vertical_alignment="center", width="content", gap="small"):
+        st.html(markup.dim(as_of(shown or newest, words)), width="content")
+        newer = shown is not None and newest is not None and newest > shown
+        if newer and st.button(words("state.newer"), type="tertiary", icon=":material/refresh:", key="header.newer"):
+            st.rerun(scope="app")
+
+
+@st.fragment(run_every=LIVE)
+@guarded
+def _warnings() -> None:
+    """A worker without a sign of life, or feeds that bring nothing: on every page, because every page rests on them."""
+    words, reads, now = context.words(), context.reads(), context.now()
+    polled = [feed for feed in reads.feeds() if feed.enabled]
+    beat = reads.beats().get(WORKER_BEAT)
+    if beat is not None and now - beat[0] > WORKER_DEAD_AFTER:
+        unit, count = times.age_parts(beat[0], now)
+        at, age = times.moment(beat[0], context.zone()), words(f"age.{unit}", n=count)
+        st.error(words("state.worker_dead", at=at, age=age), icon=":material/heart_broken:")
+    elif beat is None and polled:
+        st.warning(words("state.worker_never"), icon=":material/heart_broken:")
+    stale = staleness(reads.status(), polled)
     if stale:
         st.warning(stale, icon=":material/schedule:")
-    return status
 
 
 def _language(words: Words) -> None:
@@ -91,22 +126,21 @@ def _language(words: Words) -> None:
     )
 
 
-def as_of(status: StatusCounts, words: Words) -> str:
-    if status.data_as_of is None:
+def as_of(at: datetime | None, words: Words) -> str:
+    if at is None:
         return words("state.no_data_yet")
-    unit, count = times.age_parts(status.data_as_of, context.now())
+    unit, count = times.age_parts(at, context.now())
     return words(
         "state.as_of",
-        local=times.moment(status.data_as_of, context.zone()),
-        utc=status.data_as_of.strftime("%H:%M"),
+        local=times.moment(at, context.zone()),
+        utc=at.strftime("%H:%M"),
         age=words(f"age.{unit}", n=count),
     )
 
 
-def staleness(status: StatusCounts, reads: Reads) -> str | None:
-    """Why the page may be behind, in words; None when nothing is wrong."""
+def staleness(status: StatusCounts, polled: Sequence[Feed]) -> str | None:
+    """Why what is shown may be behind, in words; None when nothing is wrong. polled: the feeds that are on."""
     words, now = context.words(), context.now()
-    polled = [feed for feed in reads.feeds() if feed.enabled]
     if not polled or status.data_as_of is None:
         return None
     if (now - status.data_as_of).total_seconds() > STALE_AFTER:
@@ -221,25 +255,25 @@ def view_switch(key: str, views: Sequence[str], prefix: str) -> str:
     return view
 
 
+def table_height(rows: int, most: int, row_height: int = 32) -> int:
+    """Pixels that a table of so many rows takes, without an empty strip below; `most` where it has to scroll."""
+    return min(most, 37 + row_height * max(1, rows))
+
+
 def selected_row(event: Any) -> int | None:
     """The row chosen in a dataframe with single-row selection."""
     rows = event.selection.rows if event is not None else []
     return int(rows[0]) if rows else None
 
 
-def local(times_utc: pd.Series) -> pd.Series:
+def local(times_utc: pd.Series, step: timedelta) -> pd.Series:
     """A column of aware UTC times as the viewer's wall clock without an offset, for charts.
 
     Whole days stay as they are: a day in a chart is a day in UTC, and must not become the evening before.
     """
-    if (times_utc == times_utc.dt.normalize()).all() and times_utc.nunique() > 1:
+    if step >= times.DAY:
         return times_utc.dt.tz_localize(None)
     return times_utc.dt.tz_convert(str(context.zone())).dt.tz_localize(None)
-
-
-def expected(count: float) -> str:
-    """An expectation as a page says it: `0.6`, and `<0.1` for what is almost nothing."""
-    return "<0.1" if count < 0.05 else f"{count:,.1f}"
 
 
 def verdict_of(prediction: Prediction | None, state: str, words: Words) -> str:
@@ -255,24 +289,24 @@ def article_table(rows: Sequence[ScoredArticle], words: Words) -> pd.DataFrame:
     zone = context.zone()
     return pd.DataFrame(
         {
-            words("column.time"): [times.moment(row.article.published, zone) for row in rows],
+            words("column.time"): [times.compact(row.article.published, zone, context.now()) for row in rows],
             words("column.sentiment"): [verdict_of(row.prediction, row.state, words) for row in rows],
-            words("column.score"): [row.prediction.score if row.prediction else None for row in rows],
             words("column.title"): [row.article.title for row in rows],
-            words("column.topic"): [words.topic(row.prediction.main_topic) if row.prediction else "" for row in rows],
             words("column.publisher"): [_publisher(row, words) for row in rows],
+            words("column.topic"): [words.topic(row.prediction.main_topic) if row.prediction else "" for row in rows],
+            words("column.score"): [row.prediction.score if row.prediction else None for row in rows],
         }
     )
 
 
 def article_columns(words: Words) -> dict[str, Any]:
     return {
-        words("column.time"): st.column_config.TextColumn(width=125, help=words("column.time_help")),
-        words("column.sentiment"): st.column_config.TextColumn(width=90),
+        words("column.time"): st.column_config.TextColumn(width=90, help=words("column.time_help")),
+        words("column.sentiment"): st.column_config.TextColumn(width=84),
+        words("column.title"): st.column_config.TextColumn(width=300),
+        words("column.publisher"): st.column_config.TextColumn(width=130, help=words("column.publisher_help")),
+        words("column.topic"): st.column_config.TextColumn(width=130),
         words("column.score"): st.column_config.NumberColumn(width=60, format="%+.2f", help=words("column.score_help")),
-        words("column.title"): st.column_config.TextColumn(width=430),
-        words("column.topic"): st.column_config.TextColumn(width="small"),
-        words("column.publisher"): st.column_config.TextColumn(width="small"),
     }
 
 

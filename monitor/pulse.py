@@ -33,7 +33,8 @@ WORKER_SERIES = "pipeline:worker"
 class Pulse:
     """The pipeline at a glance. `notes` say in words what is wrong; empty means healthy.
 
-    worker: "running", "stale" (no sign of life for 90 s) or "never started". silent, failing: feed titles.
+    worker: "running", "stale" (no sign of life for 90 s) or "never started". silent, failing: feed titles. problems:
+    those of the notes that no other field holds, such as a job that fails.
     """
 
     worker: str
@@ -43,6 +44,7 @@ class Pulse:
     silent: tuple[str, ...]
     failing: tuple[str, ...]
     notes: tuple[str, ...]
+    problems: tuple[str, ...] = ()
 
 
 def read_pulse(store: Store, now: datetime, more: Sequence[str] = ()) -> Pulse:
@@ -59,7 +61,8 @@ def read_pulse(store: Store, now: datetime, more: Sequence[str] = ()) -> Pulse:
         notes.append(f"the worker has given no sign of life since {last:%Y-%m-%d %H:%M} UTC; what you see is old")
     elif worker == "never started":
         notes.append("the worker has not run yet; start it with: python -m monitor up")
-    notes += [f"{job} fails: {error}" for job, error in dict(detail.get("errors", {})).items()]
+    problems = [f"{job} fails: {error}" for job, error in dict(detail.get("errors", {})).items()]
+    notes += problems
     if failing:
         first = next(feed for feed in feeds if feed.state is FeedState.FAILING)
         notes.append(f"{len(failing)} of {len(feeds)} feeds cannot be reached; {first.title}: {first.last_error}")
@@ -76,6 +79,7 @@ def read_pulse(store: Store, now: datetime, more: Sequence[str] = ()) -> Pulse:
         silent=silent,
         failing=failing,
         notes=tuple(notes),
+        problems=(*problems, *more),
     )
 
 

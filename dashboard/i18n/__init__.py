@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 from typing import Any, Final
@@ -21,17 +22,38 @@ class Words:
         self._texts = _flat(language)
 
     def __call__(self, key: str, **values: object) -> str:
-        text = self._texts[key]
+        """`n` chooses between a text and its form for one, `<key>_one`, where the language has such a form."""
+        one = str(values.get("n", "")) == "1" and f"{key}_one" in self._texts
+        text = self._texts[f"{key}_one" if one else key]
         return text.format(**values) if values else text
 
     def has(self, key: str) -> bool:
         return key in self._texts
+
+    def get(self, key: str) -> str:
+        """The text of a key, or nothing."""
+        return self._texts.get(key, "")
 
     def topic(self, label: str) -> str:
         return self._texts[f"topic.{label}"] if label in TOPICS else label
 
     def sentiment(self, label: str) -> str:
         return self._texts[f"sentiment.{label}"] if label in SENTIMENTS else label
+
+    def counted(self, articles: int, families: int) -> str:
+        """`3 articles, 2 publisher families`"""
+        return self("count.joined", first=self("count.articles", n=articles), second=self("count.families", n=families))
+
+    def tongue(self, code: str) -> str:
+        """A language by its two letters: `en` → `English`."""
+        return self._texts.get(f"lang.{code}", code)
+
+    def scope(self, patterns: Iterable[str]) -> str:
+        """What a rule watches, as people say it: `topic:*` → `every topic`."""
+        return self("scope.comma").join(
+            self.get(f"scope.{pattern[:-2]}") or pattern if pattern.endswith(":*") else self.series(pattern)
+            for pattern in patterns
+        )
 
     def series(self, name: str) -> str:
         """A series as people say it: `topic:litigation` → `Litigation`, `entity:Acme/topic:x` → `Acme · X`.
@@ -46,7 +68,9 @@ class Words:
         if kind == "entity" and "/topic:" in rest:
             entity, _, topic = rest.rpartition("/topic:")
             return f"{entity} · {self.topic(topic)}"
-        if kind == "pipeline" or not rest:
+        if f"series.{name}" in self._texts:
+            return self(f"series.{name}")
+        if not rest:
             return name
         return rest
 

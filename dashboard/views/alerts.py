@@ -7,12 +7,12 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
-from dashboard import context, palette, times, widgets
+from dashboard import alertwords, context, palette, times, widgets
 from dashboard.alertpane import alert_pane
 from dashboard.i18n import Words
 from dashboard.rulepane import rules_pane
 from dashboard.silencepane import silences_pane
-from monitor.domain import Alert, AlertState, Severity
+from monitor.domain import Alert, AlertState, RuleKind, Severity
 
 _STATES: Final = {
     "unresolved": (AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.ESCALATED),
@@ -27,7 +27,7 @@ VIEWS: Final = (*_STATES, "rules", "silences")
 def page() -> None:
     words = context.words()
     reads = context.reads()
-    widgets.header(words("nav.alerts"), reads)
+    widgets.header(words("nav.alerts"), reads, live=True)
     view = widgets.view_switch("alerts.view", VIEWS, "alerts")
     if view in _STATES:
         _inbox(view)
@@ -48,7 +48,7 @@ def _inbox(state: str) -> None:
     if not alerts and not shared:
         widgets.empty(words("alerts.none"), words("alerts.none_hint", n=len(reads.rules())))
         return
-    left, right = st.columns(2, gap="medium")
+    left, right = st.columns([11, 10], gap="medium")
     with left:
         count = words("alerts.count", n=len(alerts))
         widgets.title(count, words("news.zone", zone=str(context.zone())))
@@ -58,13 +58,14 @@ def _inbox(state: str) -> None:
             key=f"alerts.list.{state}",
             parameter="alert",
             fallback=not shared,
-            height=min(680, 40 + 32 * max(2, len(alerts))),
+            height=widgets.table_height(len(alerts), 680),
             column_config={
-                words("column.severity"): st.column_config.TextColumn(width=84),
-                words("column.series"): st.column_config.TextColumn(width=150),
-                words("column.negative"): st.column_config.NumberColumn(width=66),
-                words("column.expected"): st.column_config.NumberColumn(format="%.2f", width=68),
-                words("column.state"): st.column_config.TextColumn(width=80),
+                words("column.severity"): st.column_config.TextColumn(width=78),
+                words("column.series"): st.column_config.TextColumn(width=142),
+                words("column.opened"): st.column_config.TextColumn(width=90),
+                words("column.negative"): st.column_config.NumberColumn(width=62),
+                words("column.expected"): st.column_config.TextColumn(width=66, alignment="right"),
+                words("column.state"): st.column_config.TextColumn(width=88),
             },
             alt=count,
         )
@@ -77,6 +78,11 @@ def _inbox(state: str) -> None:
             alert_pane(chosen, reads)
 
 
+def _expected(alert: Alert) -> str:
+    """What was expected; nothing where a rule expects no count, as for silence or a single critical story."""
+    return alertwords.expected(alert.evidence.expected) if alert.evidence.rule.get("kind") == RuleKind.SPIKE else "–"
+
+
 def _table(alerts: list[Alert], words: Words) -> pd.DataFrame:
     zone = context.zone()
     return pd.DataFrame(
@@ -85,11 +91,11 @@ def _table(alerts: list[Alert], words: Words) -> pd.DataFrame:
                 f"{palette.SEVERITY_MARK[alert.severity]} {words(f'severity.{alert.severity}')}" for alert in alerts
             ],
             words("column.series"): [words.series(alert.series) for alert in alerts],
+            words("column.opened"): [times.compact(alert.opened_at, zone, context.now()) for alert in alerts],
             words("column.negative"): [alert.evidence.negative for alert in alerts],
-            words("column.expected"): [alert.evidence.expected for alert in alerts],
+            words("column.expected"): [_expected(alert) for alert in alerts],
             words("column.state"): [words(f"state_of.{alert.state}") for alert in alerts],
-            words("column.opened"): [times.moment(alert.opened_at, zone) for alert in alerts],
-            words("column.assignee"): [alert.assignee or "" for alert in alerts],
             words("column.rule"): [alert.rule for alert in alerts],
+            words("column.assignee"): [alert.assignee or "" for alert in alerts],
         }
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +12,6 @@ import streamlit as st
 
 from dashboard import actions, context, markup, times, widgets
 from dashboard.i18n import Words
-from dashboard.queries import Reads
 from dashboard.safe import plain
 from monitor.domain import Feed, FeedState, ParsedFeed
 from monitor.errors import FeedError
@@ -31,7 +31,7 @@ _POLLED: Final = "feeds.polled"
 def page() -> None:
     words = context.words()
     reads = context.reads()
-    status = widgets.header(words("nav.feeds"), reads, mark_samples=False)
+    status = widgets.header(words("nav.feeds"), reads, live=True, mark_samples=False)
     feeds = reads.feeds()
     unreachable = bool(feeds) and not any(feed.state in (FeedState.OK, FeedState.SILENT) for feed in feeds)
     if not status.articles or status.samples or unreachable:
@@ -139,21 +139,29 @@ def _table() -> None:
     counts = {state: sum(1 for feed in feeds if feed.state is state) for state in FeedState}
     parts = [words(f"feed_state.{state}_n", n=count) for state, count in counts.items() if count]
     widgets.title(words("feeds.title", n=len(feeds)), " · ".join(parts))
-    event = st.dataframe(
+    chosen = widgets.choose(
         feed_table(feeds, words),
+        [feed.id for feed in feeds],
         key="feeds.list",
-        hide_index=True,
-        width="stretch",
-        height=min(640, 44 + 34 * len(feeds)),
-        row_height=34,
-        on_select="rerun",
-        selection_mode="single-row",
-        column_config={words("column.per_day"): st.column_config.NumberColumn(format="%.1f", width="small")},
+        parameter="feed",
+        fallback=False,
+        height=widgets.table_height(len(feeds), 640),
+        column_config={
+            words("column.state"): st.column_config.TextColumn(width=80),
+            words("column.feed"): st.column_config.TextColumn(width=210),
+            words("column.publisher"): st.column_config.TextColumn(width=150),
+            words("column.language"): st.column_config.TextColumn(width=80),
+            words("column.per_day"): st.column_config.NumberColumn(format="%.1f", width=62),
+            words("column.last_item"): st.column_config.TextColumn(width=95),
+            words("column.last_success"): st.column_config.TextColumn(width=95),
+            words("column.next_poll"): st.column_config.TextColumn(width=95),
+            words("column.problem"): st.column_config.TextColumn(width=230),
+        },
         alt=words("feeds.title", n=len(feeds)),
     )
-    row = widgets.selected_row(event)
-    if row is not None and row < len(feeds):
-        _feed(feeds[row], words, reads)
+    feed = next((one for one in feeds if str(one.id) == chosen), None)
+    if feed is not None:
+        _feed(feed, words)
 
 
 def _urgency(feed: Feed) -> tuple[int, str]:
@@ -162,7 +170,11 @@ def _urgency(feed: Feed) -> tuple[int, str]:
 
 
 def feed_table(feeds: list[Feed], words: Words) -> pd.DataFrame:
-    zone = context.zone()
+    zone, now = context.zone(), context.now()
+
+    def written(at: datetime | None) -> str:
+        return times.compact(at, zone, now) if at else "–"
+
     return pd.DataFrame(
         {
             words("column.state"): [f"{MARKS[feed.state]} {words(f'feed_state.{feed.state}')}" for feed in feeds],
@@ -171,17 +183,17 @@ def feed_table(feeds: list[Feed], words: Words) -> pd.DataFrame:
                 for feed in feeds
             ],
             words("column.publisher"): [feed.publisher for feed in feeds],
-            words("column.language"): [feed.language for feed in feeds],
+            words("column.language"): [words.tongue(feed.language) for feed in feeds],
             words("column.per_day"): [feed.items_per_day for feed in feeds],
-            words("column.last_item"): [times.moment(feed.last_item, zone) for feed in feeds],
-            words("column.last_success"): [times.moment(feed.last_success, zone) for feed in feeds],
-            words("column.next_poll"): [times.moment(feed.next_poll, zone) if feed.enabled else "–" for feed in feeds],
+            words("column.last_item"): [written(feed.last_item) for feed in feeds],
+            words("column.last_success"): [written(feed.last_success) for feed in feeds],
+            words("column.next_poll"): [written(feed.next_poll) if feed.enabled else "–" for feed in feeds],
             words("column.problem"): [feed.last_error or "" for feed in feeds],
         }
     )
 
 
-def _feed(feed: Feed, words: Words, reads: Reads) -> None:
+def _feed(feed: Feed, words: Words) -> None:
     zone = context.zone()
     with st.container(border=True):
         st.html(markup.headline(feed.title or feed.url, "1.05rem"))

@@ -56,7 +56,11 @@ def _quality(words: Words, manifest: Manifest, live: tuple[str, tuple[str, ...]]
     test: dict[str, Any] = dict(manifest.metrics.get("test") or {})
     sentiment, topics = test.get("sentiment") or {}, test.get("topics") or {}
     widgets.title(
-        words("model.serving", version=manifest.version, languages=", ".join(live[1])),
+        words(
+            "model.serving",
+            version=manifest.version,
+            languages=words("count.comma").join(words.tongue(code) for code in live[1]),
+        ),
         words("model.created", at=manifest.created[:10], base=manifest.base),
     )
     if not sentiment and not topics:
@@ -73,11 +77,11 @@ def _quality(words: Words, manifest: Manifest, live: tuple[str, tuple[str, ...]]
         ),
         strict=True,
     ):
-        value, span = figures.get(name), figures.get(f"{name}_ci")
+        value = figures.get(name)
         column.metric(
             words(key),
             "–" if value is None else f"{value:.3f}",
-            delta=f"{span[0]:.3f} – {span[1]:.3f}" if span else words("model.rows", n=f"{figures.get('n', 0):,}"),
+            delta=_below(words, figures, name),
             delta_color="off",
             delta_arrow="off",
             border=True,
@@ -96,6 +100,16 @@ def _quality(words: Words, manifest: Manifest, live: tuple[str, tuple[str, ...]]
         _report(words, topics.get("report"), "model.report_topics", words.topic)
 
 
+def _below(words: Words, figures: dict[str, Any], name: str) -> str:
+    """Under a figure: its interval, what it would be at best on as few texts, or how many texts it rests on."""
+    span, floor = figures.get(f"{name}_ci"), figures.get(f"{name}_of_perfect_calibration")
+    if span:
+        return f"{span[0]:.3f} – {span[1]:.3f}"
+    if floor is not None:
+        return words("model.ece_floor", value=f"{floor:.3f}")
+    return words("model.rows", n=f"{figures.get('n', 0):,}")
+
+
 def _confusion(words: Words, given: dict[str, Any]) -> None:
     labels = [words.sentiment(label) for label in given["labels"]]
     rows = given["rows_true"]
@@ -108,7 +122,7 @@ def _calibration(words: Words, sentiment: dict[str, Any]) -> None:
     widgets.chart(
         words("model.calibration_title", ece=f"{sentiment['ece']:.3f}"),
         charts.calibration(bins, words),
-        bins.round(3),
+        bins.round(3).rename(columns={name: words(f"chart.{name}") for name in ("confidence", "accuracy", "n")}),
         key="model.calibration",
         note=words("model.calibration_note"),
     )
@@ -171,17 +185,32 @@ def _drift(words: Words) -> None:
     names = {name: words(f"drift.{name}") for name in ("scores", "topics")}
     widgets.chart(
         words("drift.title"),
-        charts.lines(frame[frame["series"].isin(list(names))], "value", names, share=False, height=260),
-        frame.rename(columns={"series": words("column.series"), "time": words("column.time")}),
+        charts.lines(
+            frame[frame["series"].isin(list(names))], "value", names, words, times.DAY, share=False, height=260
+        ),
+        _drift_table(frame, names, words),
         key="drift.psi",
         note=words("drift.psi_note"),
     )
     shares = {name: words(f"drift.{name}") for name in ("unsure", "new_words", "unsupported")}
     widgets.chart(
         words("drift.shares_title"),
-        charts.lines(frame[frame["series"].isin(list(shares))], "value", shares, share=True, height=260),
-        frame.rename(columns={"series": words("column.series"), "time": words("column.time")}),
+        charts.lines(
+            frame[frame["series"].isin(list(shares))], "value", shares, words, times.DAY, share=True, height=260
+        ),
+        _drift_table(frame, shares, words),
         key="drift.shares",
+    )
+
+
+def _drift_table(frame: pd.DataFrame, names: dict[str, str], words: Words) -> pd.DataFrame:
+    rows = frame[frame["series"].isin(list(names))]
+    return pd.DataFrame(
+        {
+            words("column.time"): rows["time"].dt.strftime("%Y-%m-%d"),
+            words("column.series"): [names[str(name)] for name in rows["series"]],
+            words("drift.value"): rows["value"].round(4),
+        }
     )
 
 

@@ -9,7 +9,7 @@ from typing import Final, Literal
 import pandas as pd
 import streamlit as st
 
-from dashboard import bands, charts, context, filterbar, markup, nav, palette, times, widgets
+from dashboard import alertwords, bands, charts, context, filterbar, markup, nav, palette, seriespane, times, widgets
 from dashboard.bands import Change
 from dashboard.filters import Filters
 from dashboard.i18n import Words
@@ -27,7 +27,9 @@ _USUAL_DAYS: Final = 28
 _SEVERITY_ORDER: Final = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
+@widgets.guarded
 def page() -> None:
+    widgets.header(context.words()("nav.now"), context.reads(), live=True)
     _body()
 
 
@@ -36,7 +38,7 @@ def page() -> None:
 def _body() -> None:
     words = context.words()
     reads = context.reads()
-    status = widgets.header(words("nav.now"), reads)
+    status = reads.status()
     if not status.articles:
         widgets.empty(words("now.empty"), words("now.empty_hint"))
         if st.button(words("now.to_feeds"), type="primary"):
@@ -152,7 +154,7 @@ def _share(
         text = words(
             f"now.title_{place}", share=f"{last['share']:.0%}", low=f"{last['low']:.0%}", high=f"{last['high']:.0%}"
         )
-    shown = frame.assign(time=widgets.local(frame["time"]))
+    shown = frame.assign(time=widgets.local(frame["time"], step))
     within = [
         (alert.opened_at.astimezone(context.zone()).replace(tzinfo=None), words.series(alert.series))
         for alert in reads.alerts(since=span.start, limit=200)
@@ -160,7 +162,7 @@ def _share(
     ]
     widgets.chart(
         text,
-        charts.share_with_band(shown, words, within),
+        charts.share_with_band(shown, words, step, within),
         _share_table(words, shown),
         key="now.share",
         note=words("now.share_note"),
@@ -181,15 +183,16 @@ def _share_table(words: Words, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _volume(words: Words, reads: Reads, span: Span, chosen: Filters) -> None:
+    step = span.step
     frame = reads.trend("all", span, chosen.cells)
-    shown = frame.assign(time=widgets.local(frame["time"]))
+    shown = frame.assign(time=widgets.local(frame["time"], step))
     table = shown[["time", "stories", "negative", "neutral", "positive", "articles"]].rename(
         columns={name: words(f"column.{name}") for name in shown.columns if words.has(f"column.{name}")}
     )
     total = int(frame["stories"].sum())
     widgets.chart(
         words("now.volume_title", stories=f"{total:,}", articles=f"{int(frame['articles'].sum()):,}"),
-        charts.volume(shown, words),
+        charts.volume(shown, words, step),
         table,
         key="now.volume",
     )
@@ -208,7 +211,7 @@ def _open_alerts(words: Words, alerts: Sequence[Alert]) -> None:
                     words(
                         "now.alert_line",
                         negative=alert.evidence.negative,
-                        expected=widgets.expected(alert.evidence.expected),
+                        expected=alertwords.expected(alert.evidence.expected),
                         opened=times.short(alert.opened_at, context.zone()),
                     )
                 )
@@ -222,21 +225,25 @@ def _open_alerts(words: Words, alerts: Sequence[Alert]) -> None:
 
 
 def _pulse(words: Words) -> None:
-    """The worker, silent and failing feeds, what waits: silence must mean calm."""
+    """The worker, data as of, silent and failing feeds, what waits: silence must mean calm."""
     pulse = context.app().pulse(context.now())
+    status = context.reads().status()
     colour = palette.POSITIVE if pulse.worker == "running" else palette.NEGATIVE
     state = words(f"pulse.{pulse.worker.replace(' ', '_')}")
     pairs = [
-        (words("pulse.last_beat"), times.moment(pulse.last_beat, context.zone())),
-        (words("pulse.waiting"), f"{pulse.unscored:,}"),
+        (words("pulse.last_beat"), times.moment(pulse.last_beat, context.zone(), seconds=True)),
+        (words("pulse.as_of"), times.moment(pulse.data_as_of, context.zone())),
+        (words("pulse.waiting"), f"{status.unscored:,}"),
         (words("pulse.silent"), _names(words, pulse.silent)),
         (words("pulse.failing"), _names(words, pulse.failing)),
     ]
     with st.container(border=True):
         widgets.title(words("pulse.title"))
         st.html(markup.block(markup.dot(colour, state)) + markup.facts(pairs))
-        for note in pulse.notes:
-            st.html(markup.dim(note))
+        if status.quarantined:
+            st.html(markup.dim(words("pulse.quarantined", n=f"{status.quarantined:,}")))
+        for problem in pulse.problems:
+            st.html(markup.dim(problem))
 
 
 def _names(words: Words, names: Sequence[str]) -> str:
@@ -261,20 +268,26 @@ def _heat(words: Words, reads: Reads, span: Span, chosen: Filters) -> None:
     enough = frame[frame["stories"] >= LEAST_STORIES]
     if enough.empty:
         return
-    totals = enough.groupby("series")[["stories", "negative"]].sum()
+    totals = frame[frame["series"].isin(enough["series"])].groupby("series")[["stories", "negative"]].sum()
     totals = totals.sort_values(["negative", "stories"], ascending=False)
     names = {str(name): words.series(str(name)) for name in totals.index}
-    shown = frame.assign(time=widgets.local(frame["time"]))
+    shown = frame.assign(time=widgets.local(frame["time"], step))
     table = shown.assign(series=[words.series(str(name)) for name in shown["series"]])[
         ["time", "series", "stories", "negative"]
     ].rename(columns={name: words(f"column.{name}") for name in ("time", "series", "stories", "negative")})
-    widgets.chart(
+    event = widgets.chart(
         words("now.heat_title", topic=next(iter(names.values()))),
-        charts.heatmap(shown, names, words, LEAST_STORIES),
+        charts.heatmap(shown, names, words, step, LEAST_STORIES),
         table,
         key="now.heat",
         note=words("now.heat_note", n=LEAST_STORIES),
+        on_select=True,
     )
+    points = event.selection.points if event is not None else []
+    if points and (data := points[0].get("customdata")):
+        start = sorted(frame["time"].unique())[int(data[4])].to_pydatetime()
+        st.session_state.pop("now.heat", None)  # coming back, the cell must not be chosen still
+        seriespane.to_news(str(data[3]), Span(start=start, end=start + step))
 
 
 def _changes(words: Words, reads: Reads, day: Span) -> None:
@@ -300,7 +313,7 @@ def _change(words: Words, reads: Reads, day: Span, before: Span, change: Change)
     st.html(
         markup.headline(words.series(change.series), "1rem")
         + markup.dim(
-            words("now.change_more" if more else "now.change_less", now=change.now, before=f"{change.before:.0f}")
+            words("now.change_more" if more else "now.change_less", n=change.now, before=f"{change.before:.0f}")
         )
     )
     span = day if more else before

@@ -129,7 +129,7 @@ def _audit(words: Words, reads: Reads) -> None:
                 words("column.actor"): [entry.actor for entry in entries],
                 words("audit.action"): [entry.action for entry in entries],
                 words("audit.subject"): [entry.subject for entry in entries],
-                words("audit.detail"): [str(entry.detail) for entry in entries],
+                words("audit.detail"): [_detail(entry.detail) for entry in entries],
                 words("audit.hash"): [entry.hash[:12] for entry in entries],
             }
         ),
@@ -137,6 +137,10 @@ def _audit(words: Words, reads: Reads) -> None:
         width="stretch",
         height=560,
     )
+
+
+def _detail(detail: dict[str, Any]) -> str:
+    return " · ".join(f"{name}: {value}" for name, value in detail.items() if value not in ("", None, [], {}))
 
 
 def _deployment(words: Words) -> None:
@@ -148,12 +152,12 @@ def _deployment(words: Words) -> None:
             {
                 words("deployment.name"): [variable for _, variable, _, _ in rows],
                 words("deployment.value"): [_shown(name, getattr(settings, name), words) for name, *_ in rows],
-                words("deployment.help"): [text for *_, text in rows],
+                words("deployment.help"): [words(f"deploy.{name}") for name, *_ in rows],
             }
         ),
         hide_index=True,
         width="stretch",
-        height=620,
+        height="content",
     )
 
 

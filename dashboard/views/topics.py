@@ -46,9 +46,9 @@ def page() -> None:
             key="topics.list",
             parameter="topic",
             fallback=True,
-            height=min(760, 40 + 32 * len(rows)),
+            height=widgets.table_height(len(rows), 760),
             column_config={
-                words("column.topic"): st.column_config.TextColumn(width=180),
+                words("column.topic"): st.column_config.TextColumn(width=150),
                 **seriespane.ranking_columns(words),
             },
             alt=words("trend.rank_topics", n=len(rows)),

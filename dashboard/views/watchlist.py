@@ -56,11 +56,11 @@ def _list(words: Words, reads: Reads, entities: dict[str, Entity], span: Span) -
     table = pd.DataFrame(
         {
             words("column.company"): names,
+            words("column.open_alerts"): [open_on.get(name, 0) or None for name in names],
             words("column.stories"): rows["stories"].to_numpy(),
             words("column.negative"): rows["negative"].to_numpy(),
             words("column.share"): rows["share"].to_numpy(),
             words("column.change"): rows["change"].to_numpy(),
-            words("column.open_alerts"): [open_on.get(name, 0) for name in names],
             words("column.weight"): [entities[name].weight for name in names],
         }
     )
@@ -70,10 +70,10 @@ def _list(words: Words, reads: Reads, entities: dict[str, Entity], span: Span) -
         key="watchlist.list",
         parameter="entity",
         fallback=True,
-        height=min(640, 40 + 32 * max(2, len(names))),
+        height=widgets.table_height(len(names), 640),
         column_config={
-            words("column.company"): st.column_config.TextColumn(width=150),
-            words("column.open_alerts"): st.column_config.NumberColumn(width=60),
+            words("column.company"): st.column_config.TextColumn(width=128),
+            words("column.open_alerts"): st.column_config.NumberColumn(width=52),
             words("column.weight"): st.column_config.NumberColumn(width=60),
             **seriespane.ranking_columns(words),
         },

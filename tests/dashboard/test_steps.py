@@ -77,6 +77,12 @@ def test_now_says_that_the_worker_is_dead(desk: App, open_page: Open) -> None:
     assert words("pulse.stale") in html(open_page("now"))
 
 
+@pytest.mark.parametrize("name", ["news", "alerts", "settings"])
+def test_every_page_says_that_the_worker_is_dead(desk: App, open_page: Open, name: str) -> None:
+    desk.store.beat("worker", context.now() - timedelta(hours=3), {})
+    assert ["3 h ago" in error.value for error in open_page(name).error] == [True]
+
+
 def test_old_data_under_live_feeds_is_called_stale(desk: App, open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     later = context.now() + timedelta(hours=30)
     monkeypatch.setattr(context, "now", lambda: later)
