@@ -170,7 +170,7 @@ def _measure(alert: Alert, words: Words, reads: Reads) -> None:
         key=f"alerts.chart.{alert.id}",
         note=words("alerts.chance", p=alertwords.chance(evidence.p_value)),
     )
-    st.html(markup.dim(words("alerts.chart_note", at=times.moment(evidence.window_end, zone))))
+    st.html(markup.dim(words("alerts.chart_note", at=times.moment(min(evidence.window_end, context.now()), zone))))
 
 
 def _stories(evidence: Evidence, words: Words) -> None:

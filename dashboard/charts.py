@@ -324,7 +324,10 @@ def _time_axis(figure: go.Figure, words: Words, starts: pd.Series, step: timedel
         first, last = starts.min(), starts.max() + step
         figure.update_xaxes(range=[first, last])
         if step == DAY and last - first <= 14 * DAY:
-            figure.update_xaxes(dtick=_DAY_MS, ticklabelmode="period")
+            days = [first + number * DAY for number in range((last - first) // DAY)]
+            figure.update_xaxes(
+                tickvals=[day + DAY / 2 for day in days], ticktext=[f"{day:{words('chart.day')}}" for day in days]
+            )
 
 
 def _dates(figure: go.Figure, words: Words) -> None:

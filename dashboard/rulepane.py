@@ -35,6 +35,13 @@ def rules_pane(reads: Reads) -> None:
             width="stretch",
             on_select="rerun",
             selection_mode="single-row",
+            column_config={
+                words("column.rule"): st.column_config.TextColumn(width=110),
+                words("column.kind"): st.column_config.TextColumn(width=96),
+                words("column.scope"): st.column_config.TextColumn(width=150),
+                words("column.severity"): st.column_config.TextColumn(width=68),
+                words("column.enabled"): st.column_config.TextColumn(width=48),
+            },
             selection_default={"selection": {"rows": [0], "columns": [], "cells": []}},
         )
     row = widgets.selected_row(event)

@@ -48,7 +48,7 @@ def _inbox(state: str) -> None:
     if not alerts and not shared:
         widgets.empty(words("alerts.none"), words("alerts.none_hint", n=len(reads.rules())))
         return
-    left, right = st.columns([11, 10], gap="medium")
+    left, right = st.columns(2, gap="medium")
     with left:
         count = words("alerts.count", n=len(alerts))
         widgets.title(count, words("news.zone", zone=str(context.zone())))
@@ -61,11 +61,11 @@ def _inbox(state: str) -> None:
             height=widgets.table_height(len(alerts), 680),
             column_config={
                 words("column.severity"): st.column_config.TextColumn(width=78),
-                words("column.series"): st.column_config.TextColumn(width=142),
+                words("column.series"): st.column_config.TextColumn(width=136),
                 words("column.opened"): st.column_config.TextColumn(width=90),
                 words("column.negative"): st.column_config.NumberColumn(width=62),
                 words("column.expected"): st.column_config.TextColumn(width=66, alignment="right"),
-                words("column.state"): st.column_config.TextColumn(width=88),
+                words("column.state"): st.column_config.TextColumn(width=84),
             },
             alt=count,
         )

@@ -216,10 +216,10 @@ def _open_alerts(words: Words, alerts: Sequence[Alert]) -> None:
                     )
                 )
             )
-            text, button = st.columns([5, 1], vertical_alignment="center", wrap=False)
-            text.html(line)
-            if button.button(words("now.open"), key=f"now.alert.{alert.id}", type="tertiary"):
-                nav.go("alerts", alert=str(alert.id))
+            with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+                st.html(line, width=210)
+                if st.button(words("now.open"), key=f"now.alert.{alert.id}", type="tertiary"):
+                    nav.go("alerts", alert=str(alert.id))
         if len(alerts) > 5 and st.button(words("now.all_alerts", n=len(alerts)), type="tertiary"):
             nav.go("alerts")
 

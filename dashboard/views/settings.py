@@ -152,7 +152,7 @@ def _deployment(words: Words) -> None:
             {
                 words("deployment.name"): [variable for _, variable, _, _ in rows],
                 words("deployment.value"): [_shown(name, getattr(settings, name), words) for name, *_ in rows],
-                words("deployment.help"): [words(f"deploy.{name}") for name, *_ in rows],
+                words("deployment.help"): [words.get(f"deploy.{name}") or text for name, *_, text in rows],
             }
         ),
         hide_index=True,

@@ -56,7 +56,7 @@ def _list(words: Words, reads: Reads, entities: dict[str, Entity], span: Span) -
     table = pd.DataFrame(
         {
             words("column.company"): names,
-            words("column.open_alerts"): [open_on.get(name, 0) or None for name in names],
+            words("column.open_alerts"): [str(open_on.get(name, "")) for name in names],
             words("column.stories"): rows["stories"].to_numpy(),
             words("column.negative"): rows["negative"].to_numpy(),
             words("column.share"): rows["share"].to_numpy(),
@@ -73,7 +73,7 @@ def _list(words: Words, reads: Reads, entities: dict[str, Entity], span: Span) -
         height=widgets.table_height(len(names), 640),
         column_config={
             words("column.company"): st.column_config.TextColumn(width=128),
-            words("column.open_alerts"): st.column_config.NumberColumn(width=52),
+            words("column.open_alerts"): st.column_config.TextColumn(width=50, alignment="right"),
             words("column.weight"): st.column_config.NumberColumn(width=60),
             **seriespane.ranking_columns(words),
         },

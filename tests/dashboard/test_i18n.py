@@ -12,6 +12,9 @@ import pytest
 
 from dashboard import i18n
 from models.labels import SENTIMENTS, TOPICS
+from monitor.alerts.rules import PARAMS
+from monitor.notify.kinds import KINDS
+from monitor.settings import described
 
 FOLDER = Path(i18n.__file__).resolve().parents[1]
 FILES = sorted(FOLDER.rglob("*.py"))
@@ -97,6 +100,15 @@ def test_a_series_is_named_as_people_say_it() -> None:
     assert words.series("entity:Acme/topic:litigation") == "Acme · Litigation"
     assert words.series("entity:Acme") == "Acme"
     assert words.series("all") == "All news"
+
+
+def test_what_the_pipeline_names_has_words() -> None:
+    """Options of channels, parameters of rules and settings are named below the pages; the catalogues know them all."""
+    wanted = {f"option.{option.name}" for kind in KINDS.values() for option in kind.options}
+    wanted |= {f"channel_kind.{kind}" for kind in KINDS} | {f"channel_kind.{kind}_help" for kind in KINDS}
+    wanted |= {f"param.{name}" for params in PARAMS.values() for name in params}
+    wanted |= {f"deploy.{name}" for name, *_ in described()}
+    assert wanted - set(keys(i18n.DEFAULT)) == set()
 
 
 def used_keys() -> tuple[set[str], set[str]]:
