@@ -21,6 +21,10 @@ from models.weights import pad_token
 
 OUTPUTS: Final = ("sentiment_logits", "topic_logits", "primary_logits")
 INPUTS: Final = ("input_ids", "attention_mask")
+"""What an export takes. The mask may be missing: no batch here has a padded position (`models.graph` leaves it out)."""
+
+SLOWER: Final = ("SkipLayerNormFusion", "BiasGeluFusion")
+"""Fusions of ONNX Runtime that cost time on a CPU and would undo what `models.graph` does; it measured them."""
 
 
 class OnnxClassifier(Scorer):
@@ -44,6 +48,7 @@ class OnnxClassifier(Scorer):
     ) -> None:
         super().__init__(manifest, encoder, calibration, pad_id)
         self._session = session
+        self._masked = any(item.name == INPUTS[1] for item in session.get_inputs())
         self._threads = threads or usable_cores()
 
     @classmethod
@@ -56,14 +61,14 @@ class OnnxClassifier(Scorer):
         calibration = Calibration.from_manifest(manifest.to_dict())
         encoder = Encoder.load(folder / TOKENIZER, manifest.max_length)
         try:
-            session = onnxruntime.InferenceSession(str(path), session_options(), providers=["CPUExecutionProvider"])
+            session = open_session(path)
         # ONNX Runtime's errors share no base class but Exception.
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
             raise CheckpointError(f"{path}: ONNX Runtime refuses it ({reason})") from error
         names = {item.name for item in session.get_outputs()}
         inputs = {item.name for item in session.get_inputs()}
-        if not names.issuperset(OUTPUTS) or inputs != set(INPUTS):
+        if not names.issuperset(OUTPUTS) or inputs not in (set(INPUTS), {INPUTS[0]}):
             raise CheckpointError(f"{path}: its inputs and outputs are not those of a Headwind export")
         classifier = cls(session, manifest, encoder, calibration, pad_token(folder / CONFIG), threads)
         classifier._probe(str(path))
@@ -81,15 +86,21 @@ class OnnxClassifier(Scorer):
             return list(pool.map(answer, batches))
 
     def _run(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> Heads:
-        sentiment, topics, primary = self._session.run(
-            list(OUTPUTS), {"input_ids": input_ids, "attention_mask": attention_mask}
-        )
+        inputs = dict(zip(INPUTS, (input_ids, attention_mask) if self._masked else (input_ids,), strict=False))
+        sentiment, topics, primary = self._session.run(list(OUTPUTS), inputs)
         return Heads(sentiment, topics, primary)
 
 
 def usable_cores() -> int:
     """CPU cores that this process may run on, which in a container is fewer than the machine has."""
     return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def open_session(path: Path) -> onnxruntime.InferenceSession:
+    """A session on the CPU for an export, with `session_options`. Raises whatever ONNX Runtime raises."""
+    return onnxruntime.InferenceSession(
+        str(path), session_options(), providers=["CPUExecutionProvider"], disabled_optimizers=list(SLOWER)
+    )
 
 
 def session_options() -> onnxruntime.SessionOptions:
