@@ -42,6 +42,7 @@ Key = tuple[str, int]
 COUNTS: Final = ("articles", "stories", "negative", "neutral", "positive", "score_sum")
 _TTL: Final = timedelta(minutes=10)
 _ENTRIES: Final = 256
+_SIX_HOURS: Final = timedelta(hours=6)
 _FIRST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
@@ -73,7 +74,7 @@ class Reads:
         """
         if not (cells.publishers or cells.languages):
             return self.trends([series_of_topic(topic) for topic in TOPICS], span, step)
-        rows = _by(self.key, self._store, "topic", span, "hour" if step < DAY else "day", cells)
+        rows = _by(self.key, self._store, "topic", span, _store_step(step), cells)
         rows = rows.assign(series="topic:" + rows["series"].astype(str), time=_floored(rows["time"], step))
         return rows.groupby(["series", "time"], as_index=False)[list(COUNTS)].sum()
 
@@ -85,29 +86,31 @@ class Reads:
         With `cells` the additive cells are added up instead, so that publishers, languages and topics filter.
         """
         width = step or span.step
-        rows = _rows(self.key, self._store, (series,), span, "hour" if width < DAY else "day", cells)
+        rows = _rows(self.key, self._store, (series,), span, _store_step(width), cells)
         return _even(rows, span, width)
 
     def trends(self, series: Sequence[str], span: Span, step: timedelta | None = None) -> pd.DataFrame:
         """Counts of several series, non-empty buckets only; columns series, time and `COUNTS`."""
         width = step or span.step
-        rows = _rows(self.key, self._store, tuple(series), span, "hour" if width < DAY else "day", None)
+        rows = _rows(self.key, self._store, tuple(series), span, _store_step(width), None)
         rows = rows.assign(time=_floored(rows["time"], width))
         return rows.groupby(["series", "time"], as_index=False)[list(COUNTS)].sum()
 
     def totals(self, series: Sequence[str], start: datetime, end: datetime) -> dict[str, tuple[int, int]]:
         """series → (stories, negative) over [start, end), counted in hours."""
-        rows = _rows(self.key, self._store, tuple(series), Span(start=start, end=end), "hour", None)
-        sums = rows.groupby("series")[["stories", "negative"]].sum()
-        return {str(name): (int(row["stories"]), int(row["negative"])) for name, row in sums.iterrows()}
+        rows = _rows(self.key, self._store, tuple(series), Span(start=start, end=end), "all", None)
+        return {
+            str(name): (int(stories), int(negative))
+            for name, stories, negative in zip(rows["series"], rows["stories"], rows["negative"], strict=True)
+        }
 
     def names(self, start: datetime, end: datetime, prefixes: Sequence[str]) -> list[str]:
         return cast(list[str], self._read("series_names", start, end, tuple(prefixes)))
 
     def by(self, what: str, span: Span, cells: CellFilter | None = None) -> pd.DataFrame:
         """Counts per publisher, language or topic over the span, most stories first."""
-        rows = _by(self.key, self._store, what, span, "day", cells or CellFilter())
-        return rows.groupby("series", as_index=False)[list(COUNTS)].sum().sort_values("stories", ascending=False)
+        rows = _by(self.key, self._store, what, span, "all", cells or CellFilter())
+        return rows[["series", *COUNTS]].sort_values("stories", ascending=False)
 
     # ── articles and stories ────────────────────────────────────────────────────────────────────────────────────
 
@@ -202,6 +205,11 @@ def _rows(
 @st.cache_data(ttl=_TTL, max_entries=_ENTRIES, show_spinner=False)
 def _by(key: Key, _store: Store, what: str, span: Span, step: str, cells: CellFilter) -> pd.DataFrame:
     return _frame(_store.cells(cells, span.start, span.end, step=step, by=what))
+
+
+def _store_step(width: timedelta) -> str:
+    """The widest step of the store that adds up to buckets of this width: the database adds, not the page."""
+    return "day" if width % DAY == timedelta(0) else "6h" if width % _SIX_HOURS == timedelta(0) else "hour"
 
 
 def _frame(rollups: Sequence[Rollup]) -> pd.DataFrame:

@@ -58,8 +58,7 @@ def ranking_columns(words: Words) -> dict[str, Any]:
 def series_pane(series: str, span: Span, reads: Reads, key: str) -> None:
     """Trend, volume and stories of one series; a click on the trend narrows the stories to that step."""
     words, zone = context.words(), context.zone()
-    total = reads.trend(series, span)
-    stories, negative = int(total["stories"].sum()), int(total["negative"].sum())
+    stories, negative = reads.totals([series], span.start, span.end).get(series, (0, 0))
     step = times.readable_step(span, stories)
     past = bands.past_buckets(step)
     lead = Span(start=span.start - past * step, end=span.end)

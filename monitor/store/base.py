@@ -160,7 +160,8 @@ class Counting(Protocol):
         ...
 
     def rollups(self, series: Sequence[str], start: datetime, end: datetime, *, step: str = "hour") -> list[Rollup]:
-        """Non-empty buckets of the named series in [start, end), ordered by series and time. step: hour or day."""
+        """Non-empty buckets of the named series in [start, end), ordered by series and time. step: hour, 6h, day, or
+        `all` for one bucket that begins with the span."""
         ...
 
     def alert_counts(

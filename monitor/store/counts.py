@@ -36,7 +36,8 @@ PAGE = 2000
 
 class CountsPart(ReadingPart):
     def rollups(self, series: Sequence[str], start: datetime, end: datetime, *, step: str = "hour") -> list[Rollup]:
-        """Non-empty buckets of the named series in [start, end), ordered by series and time. step: hour or day."""
+        """Non-empty buckets of the named series in [start, end), ordered by series and time. step: hour, 6h, day, or
+        `all` for one bucket that begins with the span."""
         with self.read() as connection:
             live = self._live(connection)
             if live is None:
@@ -47,15 +48,19 @@ class CountsPart(ReadingPart):
         self, connection: Connection, model: int, names: Sequence[str], start: datetime, end: datetime, step: str
     ) -> list[Rollup]:
         r = rollups.c
-        by_day = step == "day"
-        bucket = _bucket(r.hour, step)
-        sums = _added(rollups) if by_day else [r[name] for name in SUMS]  # an hour is one row already
-        query = (
-            select(series.c.name, bucket, *sums)
-            .join(series, series.c.id == r.series_id)
-            .where(r.model_id == model, self.among(series.c.name, names), *_span(r.hour, start, end))
+        summed = step != "hour"  # an hour is one row already
+        bucket = _bucket(r.hour, step, start)
+        sums = _added(rollups) if summed else [r[name] for name in SUMS]
+        # First the few numbers, then the rows by the primary key: joined with names, SQLite would walk the counts of
+        # every series in the span (51 ms against 0.03 ms for a series of a million articles).
+        named = connection.execute(select(series.c.id, series.c.name).where(self.among(series.c.name, names)))
+        known = {row.id: row.name for row in named}
+        query = select(r.series_id, bucket, *sums).where(
+            r.model_id == model, self.among(r.series_id, known), *_span(r.hour, start, end)
         )
-        rows = connection.execute(query.group_by(r.series_id, series.c.name, bucket) if by_day else query).all()
+        if summed:
+            query = query.group_by(r.series_id, *_grouped(bucket, step))
+        rows = [(known[key], *rest) for key, *rest in connection.execute(query)]
         return [_rollup(*row) for row in sorted(rows, key=lambda row: (row[0], row[1]))]
 
     def alert_counts(
@@ -110,7 +115,7 @@ class CountsPart(ReadingPart):
         """Added-up cells; `series` of a row is the value of `by` (publisher, language, topic) or `all`."""
         c = cells.c
         label: Any = c[by] if by in ("publisher", "language", "topic") else literal("all")
-        bucket = _bucket(c.hour, step)
+        bucket = _bucket(c.hour, step, start)
         with self.read() as connection:
             live = self._live(connection)
             if live is None:
@@ -123,7 +128,9 @@ class CountsPart(ReadingPart):
             ):
                 if values:
                     query = query.where(column.in_(values))
-            query = query.group_by(bucket) if label is not None and not by else query.group_by(label, bucket)
+            groups = [*([label] if by else []), *_grouped(bucket, step)]
+            # Without a group there would be one row of nothings where nothing is found.
+            query = query.group_by(*groups) if groups else query.having(func.count() > 0)
             rows = sorted(connection.execute(query).all(), key=lambda row: (row[0], row[1]))
         return [_rollup(*row) for row in rows]
 
@@ -199,8 +206,19 @@ class CountsPart(ReadingPart):
             span = span * 2 if len(rows) < PAGE else max(1, span // 2) if len(rows) > 4 * PAGE else span
 
 
-def _bucket(hour: Any, step: str) -> Any:
-    return hour - hour % 24 if step == "day" else hour
+_HOURS = {"6h": 6, "day": 24}
+
+
+def _bucket(hour: Any, step: str, start: datetime) -> Any:
+    """The hour in which the bucket of an hour begins."""
+    if step == "all":
+        return literal(hour_of(us(start)))
+    width = _HOURS.get(step)
+    return hour - hour % width if width else hour
+
+
+def _grouped(bucket: Any, step: str) -> list[Any]:
+    return [] if step == "all" else [bucket]
 
 
 def _added(table: Any) -> list[Any]:

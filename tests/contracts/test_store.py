@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -612,6 +612,26 @@ def test_buckets_are_hours_or_days_in_order(store: SqlStore) -> None:
     assert [(row.series, row.hour.day, row.stories) for row in days] == [
         (name, day, n) for name in ("all", "language:en") for day, n in ((10, 15), (11, 24), (12, 11))
     ]
+
+
+@pytest.mark.parametrize("step", ["6h", "day", "all"])
+def test_wider_buckets_are_the_sums_of_their_hours(store: SqlStore, step: str) -> None:
+    go_live(store)
+    store.add_articles([article(60 * n) for n in range(50)], NOW)
+    score(store)
+    settle(store)
+    start, end = NOW - 31 * HOUR, NOW - 2 * HOUR
+    width = {"6h": 6 * HOUR, "day": DAY}.get(step)
+    first = NOW.replace(minute=0) - 30 * HOUR  # the first whole hour of the span names its only bucket
+    expected: dict[tuple[str, datetime], int] = {}
+    for row in store.rollups(["all", "language:en"], start, end):
+        at = row.hour - (row.hour - datetime(1970, 1, 1, tzinfo=UTC)) % width if width else first - HOUR
+        expected[row.series, at] = expected.get((row.series, at), 0) + row.stories
+    wide = store.rollups(["all", "language:en"], start, end, step=step)
+    assert {(row.series, row.hour): row.stories for row in wide} == expected
+    cells = store.cells(CellFilter(), start, end, step=step)
+    assert {row.hour: row.stories for row in cells} == {at: n for (name, at), n in expected.items() if name == "all"}
+    assert store.cells(CellFilter(topics=("litigation",)), start - 90 * DAY, start - 80 * DAY, step=step) == []
 
 
 def test_cells_add_up_by_any_filter(library: SqlStore) -> None:

@@ -1,0 +1,83 @@
+"""A page does not ask again for what did not change, and asks for counts where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from monitor.app import App
+from monitor.store.sql import SqlStore
+from tests.dashboard.conftest import Open
+
+BIG = ("articles", "predictions", "prediction_topics", "stories", "story_facts", "rollups", "cells", "article_search")
+
+
+@contextmanager
+def asked(store: Any) -> Iterator[list[str]]:
+    """The statements that reach the database meanwhile."""
+    found: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        found.append(" ".join(statement.split()))
+
+    event.listen(store.engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(store.engine, "before_cursor_execute", note)
+
+
+def about(statements: list[str], *tables: str) -> list[str]:
+    return [one for one in statements if any(f" {table} " in f"{one} ".replace("\n", " ") for table in tables)]
+
+
+@pytest.mark.parametrize("name", ["now", "news", "topics", "watchlist", "alerts", "feeds", "settings"])
+def test_a_page_does_not_ask_again_for_what_did_not_change(desk: App, open_page: Open, name: str) -> None:
+    with asked(desk.store) as first:
+        page = open_page(name, range="30d")
+    page.run()  # the first rerun settles what the address keeps
+    with asked(desk.store) as again:
+        page.run()
+    assert not page.exception
+    assert about(first, *BIG), "the first time it asks"
+    assert about(again, *BIG) == []
+    desk.store.beat("worker", datetime.now(UTC), {})
+    with asked(desk.store) as after_a_beat:
+        page.run()
+    assert about(after_a_beat, *BIG) == [], "a sign of life is no news"
+    desk.store.set_setting("quiet_hours", {"start": "21:00"}, "test", datetime.now(UTC))
+    with asked(desk.store) as after_a_write:
+        page.run()
+    assert about(after_a_write, *BIG), "after a write it asks anew"
+
+
+def test_counts_of_a_series_are_found_by_their_key_and_not_by_walking_all_series(desk: App) -> None:
+    store = desk.store
+    assert isinstance(store, SqlStore) and store.is_sqlite
+    now = datetime.now(UTC)
+    plans: list[str] = []
+    inside = False
+
+    def explain(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        nonlocal inside
+        if inside or " rollups" not in statement:
+            return
+        inside = True
+        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+        plans.append(" ".join(str(row[3]) for row in rows))
+        inside = False
+
+    event.listen(store.engine, "before_cursor_execute", explain)
+    try:
+        for step in ("hour", "6h", "day", "all"):
+            assert store.rollups(["all", "topic:litigation"], now - timedelta(days=30), now, step=step) is not None
+    finally:
+        event.remove(store.engine, "before_cursor_execute", explain)
+    assert len(plans) == 4
+    for plan in plans:
+        assert "rollups USING PRIMARY KEY (model_id=? AND series_id=? AND hour>? AND hour<?)" in plan
