@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from monitor.domain import (
     Alert,
     AlertState,
     Evidence,
+    Feed,
     FeedState,
     Rule,
     RuleKind,
@@ -47,7 +48,15 @@ class Pulse:
     problems: tuple[str, ...] = ()
 
 
-def read_pulse(store: Store, now: datetime, more: Sequence[str] = ()) -> Pulse:
+class Asked(Protocol):
+    """What the pulse is read from: the store, or a page's reads, which remember what did not change."""
+
+    def status(self) -> StatusCounts: ...
+    def feeds(self) -> list[Feed]: ...
+    def beats(self) -> dict[str, tuple[datetime, dict[str, Any]]]: ...
+
+
+def read_pulse(store: Asked, now: datetime, more: Sequence[str] = ()) -> Pulse:
     """How the pipeline is, in words a risk officer can act on. more: notes of the process that asks."""
     counts = store.status()
     feeds = [feed for feed in store.feeds() if feed.enabled]

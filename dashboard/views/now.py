@@ -226,7 +226,7 @@ def _open_alerts(words: Words, alerts: Sequence[Alert]) -> None:
 
 def _pulse(words: Words) -> None:
     """The worker, data as of, silent and failing feeds, what waits: silence must mean calm."""
-    pulse = context.app().pulse(context.now())
+    pulse = context.app().pulse(context.now(), context.reads())
     status = context.reads().status()
     colour = palette.POSITIVE if pulse.worker == "running" else palette.NEGATIVE
     state = words(f"pulse.{pulse.worker.replace(' ', '_')}")

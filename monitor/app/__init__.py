@@ -28,7 +28,7 @@ from monitor.feeds.stories import StoryIndex
 from monitor.ingest import ImportReport
 from monitor.leader import take_lead
 from monitor.net import AddressPolicy, guarded_client
-from monitor.pulse import Pulse, read_pulse, status_answer
+from monitor.pulse import Asked, Pulse, read_pulse, status_answer
 from monitor.scoring import ScoreReport, refresh_counts, score_queue
 from monitor.settings import Settings, load_settings
 from monitor.store import open_store
@@ -101,11 +101,11 @@ class App(ModelPart, FeedsPart, DeskPart):
 
     # ── looking after itself ──────────────────────────────────────────────────────────────────────────────────────────
 
-    def pulse(self, now: datetime) -> Pulse:
-        """How the pipeline is, in words a risk officer can act on."""
+    def pulse(self, now: datetime, asked: Asked | None = None) -> Pulse:
+        """How the pipeline is, in words a risk officer can act on. asked: a page's reads instead of the store."""
         refused = self._refused
         note = f"model {refused[0]} was refused, the one before answers here: {refused[1]}" if refused else ""
-        return read_pulse(self.store, now, (note,) if note else ())
+        return read_pulse(asked or self.store, now, (note,) if note else ())
 
     def status(self, now: datetime) -> dict[str, Any]:
         """The answer of `status --json`."""
