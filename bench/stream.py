@@ -105,7 +105,7 @@ def stories(
     if classifier is None and sentiment == "model":
         raise SystemExit("bench: no checkpoint is shipped yet; use --sentiment lexicon")
     if classifier is None:
-        scored, scorer = _by_words(corpora, rows), "word list"
+        scored, scorer = by_words(corpora, rows), "word list"
     else:
         scored, scorer = _by_model(classifier, f"{corpus}.{span[0]}.{span[1]}", rows), classifier.version
     who = {name: re.compile(rf"\b(?:{pattern})\b") for name, pattern in WATCHLIST.items()}
@@ -183,7 +183,7 @@ def _by_model(classifier: Any, name: str, rows: Sequence[Any]) -> list[Scored]:
     return found
 
 
-def _by_words(corpora: Path, rows: Sequence[Any]) -> list[Scored]:
+def by_words(corpora: Path, rows: Sequence[Any]) -> list[Scored]:
     negative, positive = set(_FALLS.split()), set()
     with (corpora / "loughran_mcdonald" / "lm_1993_2021_negative_positive.csv").open(encoding="utf-8") as lines:
         for entry in csv.DictReader(lines):

@@ -25,6 +25,7 @@ from monitor.alerts.calibration import CALIBRATED, Calibration, calibrate
 from monitor.alerts.history import HOUR, History
 from monitor.alerts.lifecycle import Observation, Standing, evaluate
 from monitor.alerts.past import Past
+from monitor.alerts.quiet import quiet, week_shapes
 from monitor.alerts.rules import in_scope, params_of, rule_to_dict
 from monitor.alerts.sources import StoreSource
 from monitor.alerts.spike import SpikeJudge
@@ -50,6 +51,7 @@ log = structlog.get_logger("watch")
 
 GRID: Final = timedelta(minutes=15)
 ACTIVE: Final = (AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.ESCALATED)
+_COUNTING: Final = (RuleKind.SPIKE, RuleKind.THRESHOLD)
 JUDGED_MODEL: Final = "alerts.model"
 RECALIBRATE_AFTER: Final = timedelta(days=7)
 CALIBRATION_PAST: Final = timedelta(days=364)
@@ -101,33 +103,41 @@ def observe(store: Store, rules: Sequence[Rule], open_alerts: Sequence[Alert], n
     """How every series stands with every rule; what can be said without a scoring model is said without one."""
     live = store.live_model()
     found: list[Observation] = []
-    counting = [rule for rule in rules if rule.kind in (RuleKind.SPIKE, RuleKind.THRESHOLD)]
-    if counting:
-        ready = live is not None and _model_settled(store, live[0], now)
-        if ready and live is not None:
-            found += _counted(store, counting, open_alerts, live[0], now)
-        else:
-            found += [
-                Observation(rule=alert.rule, series=alert.series, standing=Standing.UNKNOWN, note="not all is scored")
-                for alert in open_alerts
-                if any(rule.name == alert.rule for rule in counting)
-            ]
+    counting = [rule for rule in rules if rule.kind in _COUNTING]
+    source = StoreSource(store, [pattern for rule in counting for pattern in rule.scope])
+    past = _PAST.setdefault(store, Past())
+    history = None
+    if live is not None and any(rule.kind in (*_COUNTING, RuleKind.QUIET) for rule in rules):
+        history = past.read(store, live[0], WARM_UP, grid_end(now), crosses=source.crosses)
+    if counting and live is not None and history is not None and _model_settled(store, live[0], now):
+        found += _counted(store, counting, open_alerts, source, past, history, live[0], now)
+    elif counting:
+        found += [
+            Observation(rule=alert.rule, series=alert.series, standing=Standing.UNKNOWN, note="not all is scored")
+            for alert in open_alerts
+            if any(rule.name == alert.rule for rule in counting)
+        ]
     for rule in rules:
         if rule.kind is RuleKind.CRITICAL_STORY and live is not None:
             found += kinds.critical_stories(rule, _entity_facts(store, rule, now), open_alerts, live[0], now)
         elif rule.kind is RuleKind.KEYWORD:
             found += kinds.keyword(rule, store.search_articles(kinds.keyword_query(rule, now))[0], open_alerts, now)
         elif rule.kind is RuleKind.QUIET:
-            found += kinds.quiet(rule, store.feeds(), store.beats(), open_alerts, now)
+            shapes = week_shapes(history) if history is not None else None
+            found += quiet(rule, store.feeds(), store.beats(), open_alerts, now, shapes)
     return found
 
 
 def _counted(
-    store: Store, rules: Sequence[Rule], open_alerts: Sequence[Alert], version: str, now: datetime
+    store: Store,
+    rules: Sequence[Rule],
+    open_alerts: Sequence[Alert],
+    source: StoreSource,
+    past: Past,
+    history: History,
+    version: str,
+    now: datetime,
 ) -> list[Observation]:
-    source = StoreSource(store, [pattern for rule in rules for pattern in rule.scope])
-    past = _PAST.setdefault(store, Past())
-    history = past.read(store, version, WARM_UP, grid_end(now), crosses=source.crosses)
     found: list[Observation] = []
     for rule in rules:
         if rule.kind is RuleKind.THRESHOLD:

@@ -1,5 +1,5 @@
-"""The rules besides the spike: threshold, critical story, keyword, quiet. Each turns what it is given into
-observations; none reads a store or a clock."""
+"""The rules on news besides the spike: threshold, critical story, keyword. Each turns what it is given into
+observations; none reads a store or a clock. Silence is in quiet.py."""
 
 from __future__ import annotations
 
@@ -12,11 +12,19 @@ from monitor.alerts.history import HOUR, History
 from monitor.alerts.lifecycle import Observation, Standing
 from monitor.alerts.rules import in_scope, params_of, rule_to_dict
 from monitor.alerts.spike import TOP_STORIES, story_of_fact
-from monitor.domain import Alert, ArticleQuery, Evidence, Feed, FeedState, Rule, ScoredArticle, StoryFact
+from monitor.domain import (
+    ALL,
+    Alert,
+    ArticleQuery,
+    Evidence,
+    Rule,
+    ScoredArticle,
+    StoryFact,
+    series_of_entity,
+    series_of_topic,
+)
 
-PIPELINE: Final = "pipeline"
-_BEAT: Final = "worker"
-_HELD: Final = timedelta(hours=1)
+MOST_HITS: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +146,7 @@ def critical_stories(
             continue
         seen.add(entity.series)
         found.append(_of_facts(rule, entity.series, facts, version, now, window))
-    return found + _calm(rule, open_alerts, seen)
+    return found + calm(rule, open_alerts, seen)
 
 
 def _of_facts(
@@ -187,7 +195,7 @@ def keyword_query(rule: Rule, now: datetime) -> ArticleQuery:
         end=now + timedelta(minutes=1),
         sentiments=("negative",) if params["negative_only"] else (),
         group_stories=True,
-        limit=200,
+        limit=MOST_HITS,
     )
 
 
@@ -198,13 +206,31 @@ def newest_query() -> ArticleQuery:
 def keyword(
     rule: Rule, articles: Sequence[ScoredArticle], open_alerts: Sequence[Alert], now: datetime
 ) -> list[Observation]:
-    """Stories that a search finds. Only what counts towards alerts counts; the series is the rule's first."""
+    """Stories that a search finds, by each series in scope that they belong to. Only what counts towards alerts
+    counts. `all` takes every hit, also one that is not scored yet or whose only topic is `other`: it was asked for."""
+    by_series: dict[str, list[ScoredArticle]] = {}
+    for scored in articles:
+        if not scored.article.counts:
+            continue
+        for name in _series_of_article(scored):
+            if in_scope(rule, name):
+                by_series.setdefault(name, []).append(scored)
+    least = int(params_of(rule)["min_stories"])
+    firing = {name: hits for name, hits in sorted(by_series.items()) if len(hits) >= least}
+    return [_of_hits(rule, name, hits, now) for name, hits in firing.items()] + calm(rule, open_alerts, set(firing))
+
+
+def _series_of_article(scored: ScoredArticle) -> list[str]:
+    topics = () if scored.prediction is None else scored.prediction.topics
+    names = [ALL, *(series_of_topic(topic) for topic in topics)]
+    for entity in scored.entities:
+        names += [series_of_entity(entity), *(series_of_entity(entity, topic) for topic in topics)]
+    return [*names, f"publisher:{scored.article.publisher}", f"language:{scored.article.language}"]
+
+
+def _of_hits(rule: Rule, series: str, hits: Sequence[ScoredArticle], now: datetime) -> Observation:
     params = params_of(rule)
-    series = rule.scope[0]
     window = timedelta(hours=int(params["window_hours"]))
-    hits = [scored for scored in articles if scored.article.counts]
-    if len(hits) < int(params["min_stories"]):
-        return _calm(rule, open_alerts, set())
     families = {scored.article.family for scored in hits}
     versions = {scored.prediction.model_version for scored in hits if scored.prediction is not None}
     negative = sum(s.prediction is not None and s.prediction.sentiment == "negative" for s in hits)
@@ -224,19 +250,16 @@ def keyword(
         baseline={"query": params["query"]},
     )
     first = min(scored.article.published for scored in hits)
-    return [
-        Observation(
-            rule=rule.name,
-            series=series,
-            standing=Standing.FIRE,
-            severity=rule.severity,
-            summary=f"{stories} for {params['query']!r} in {int(params['window_hours'])} h; "
-            f"{len(families)} publisher famil{'y' if len(families) == 1 else 'ies'}; since {first:%Y-%m-%d %H:%M} UTC",
-            evidence=evidence,
-            story_ids=frozenset(scored.article.story_id for scored in hits),
-        ),
-        *_calm(rule, open_alerts, {series}),
-    ]
+    return Observation(
+        rule=rule.name,
+        series=series,
+        standing=Standing.FIRE,
+        severity=rule.severity,
+        summary=f"{stories} for {params['query']!r} in {int(params['window_hours'])} h; "
+        f"{len(families)} publisher famil{'y' if len(families) == 1 else 'ies'}; since {first:%Y-%m-%d %H:%M} UTC",
+        evidence=evidence,
+        story_ids=frozenset(scored.article.story_id for scored in hits),
+    )
 
 
 def _story_of_article(scored: ScoredArticle) -> dict[str, Any]:
@@ -255,84 +278,7 @@ def _story_of_article(scored: ScoredArticle) -> dict[str, Any]:
     }
 
 
-# ── quiet ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def quiet(
-    rule: Rule,
-    feeds: Sequence[Feed],
-    beats: Mapping[str, tuple[datetime, Mapping[str, Any]]],
-    open_alerts: Sequence[Alert],
-    now: datetime,
-) -> list[Observation]:
-    """No news is an alert: a feed, a publisher, or the worker, silent against its own habit."""
-    params = params_of(rule)
-    found: list[Observation] = []
-    watched = [feed for feed in feeds if feed.enabled and feed.state is not FeedState.DISABLED]
-    for feed in watched:
-        series = f"feed:{feed.title or feed.url}"
-        if in_scope(rule, series) and (words := _silent_feed(feed, params, now)):
-            found.append(_silence(rule, series, words, feed.last_item or feed.last_success or feed.added, now))
-    for publisher in sorted({feed.publisher for feed in watched if feed.publisher}):
-        own = [feed for feed in watched if feed.publisher == publisher]
-        series = f"publisher:{publisher}"
-        if len(own) > 1 and in_scope(rule, series) and all(_silent_feed(feed, params, now) for feed in own):
-            since = max(feed.last_item or feed.last_success or feed.added for feed in own)
-            words = f"all {len(own)} feeds of {publisher} are silent"
-            found.append(_silence(rule, series, words, since, now))
-    if in_scope(rule, PIPELINE) and _BEAT in beats:
-        last = beats[_BEAT][0]
-        if now - last > timedelta(minutes=float(params["pipeline_minutes"])):
-            words = f"the worker has given no sign of life since {last:%Y-%m-%d %H:%M} UTC"
-            found.append(_silence(rule, PIPELINE, words, last, now))
-    return found + _calm(rule, open_alerts, {observation.series for observation in found})
-
-
-def _silent_feed(feed: Feed, params: Mapping[str, Any], now: datetime) -> str:
-    """In words what is wrong with a feed; empty when it keeps its habit or has none yet."""
-    patience = timedelta(hours=float(params["min_hours"]))
-    if feed.state is FeedState.FAILING:
-        since = feed.last_success or feed.added
-        if now - since > patience:
-            return (
-                f"has failed {feed.failures} times since {since:%Y-%m-%d %H:%M} UTC: {feed.last_error or 'no reason'}"
-            )
-        return ""
-    if not feed.items_per_day or feed.last_item is None:
-        return ""
-    patience = max(patience, timedelta(days=float(params["factor"]) / feed.items_per_day))
-    if now.weekday() in (5, 6, 0):  # a habit counted over whole weeks says little about a weekend
-        patience += timedelta(days=2)
-    if now - feed.last_item <= patience:
-        return ""
-    return f"nothing new since {feed.last_item:%Y-%m-%d %H:%M} UTC, usually {feed.items_per_day:.3g} items a day"
-
-
-def _silence(rule: Rule, series: str, words: str, since: datetime, now: datetime) -> Observation:
-    evidence = Evidence(
-        window_start=min(since, now),
-        window_end=now,
-        window_hours=max(0.0, round((now - since) / HOUR, 2)),
-        stories=0,
-        negative=0,
-        expected=0.0,
-        p_value=1.0,
-        families=0,
-        model_version="",
-        rule=rule_to_dict(rule),
-        baseline={"since": since.isoformat()},
-    )
-    return Observation(
-        rule=rule.name,
-        series=series,
-        standing=Standing.FIRE,
-        severity=rule.severity,
-        summary=words[0].upper() + words[1:],
-        evidence=evidence,
-    )
-
-
-def _calm(rule: Rule, open_alerts: Sequence[Alert], firing: set[str]) -> list[Observation]:
+def calm(rule: Rule, open_alerts: Sequence[Alert], firing: set[str]) -> list[Observation]:
     """Open alerts of the rule that no longer fire resolve at once: their windows and patience are memory enough."""
     return [
         Observation(rule=rule.name, series=alert.series, standing=Standing.CALM)

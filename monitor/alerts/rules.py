@@ -6,6 +6,7 @@ leaves out take the defaults of its kind (`params_of`).
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -22,6 +23,16 @@ DEFAULT_BUDGET: Final = 2.5
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}")
 _PREFIXES: Final = ("topic:", "entity:", "publisher:", "language:", "feed:")
+
+_NEWS: Final = ("all", "*", "topic:", "entity:", "publisher:", "language:")
+_SCOPES: Final[Mapping[RuleKind, tuple[str, ...]]] = {
+    RuleKind.SPIKE: _NEWS,
+    RuleKind.THRESHOLD: _NEWS,
+    RuleKind.CRITICAL_STORY: ("*", "entity:"),
+    RuleKind.KEYWORD: _NEWS,
+    RuleKind.QUIET: ("*", "feed:", "publisher:", "pipeline"),
+}
+"""What each kind of rule has series of; a scope that could never match would be a rule that sleeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +139,9 @@ def validate(rule: Rule) -> Rule:
     for pattern in rule.scope:
         if not valid_pattern(pattern):
             raise _wrong(rule, "scope", f"{pattern!r} is no series pattern; try all, topic:*, entity:Name, publisher:*")
+        if not pattern.startswith(_SCOPES[rule.kind]):
+            these = ", ".join(f"{start}*" if start.endswith(":") else start for start in _SCOPES[rule.kind])
+            raise _wrong(rule, "scope", f"{pattern!r} is nothing that {rule.kind.value} watches; it watches: {these}")
     for name, value, low in (("cooldown_s", rule.cooldown_s, 0.0), ("escalate_after_s", rule.escalate_after_s, 60.0)):
         if value is not None and not low <= float(value) <= 30 * 86400:
             raise _wrong(rule, name, f"must lie between {low:g} and 2592000 seconds")
@@ -164,17 +178,17 @@ def _checked(rule: Rule, name: str, param: Param, value: Any) -> Any:
             raise _wrong(rule, where, "must be a text of at most 500 characters")
         return value.strip()
     if param.kind == "labels":
-        labels = (value,) if isinstance(value, str) else tuple(value)
+        labels = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list | tuple) else ()
         unknown = [label for label in labels if label not in TOPICS]
         if unknown or not labels:
             raise _wrong(rule, where, f"must be topics; not known: {', '.join(map(str, unknown)) or 'empty'}")
         return labels
     if param.kind == "hours":
-        hours = (value,) if isinstance(value, int) else tuple(value)
-        if not 1 <= len(hours) <= 4 or not all(isinstance(h, int) and param.low <= h <= param.high for h in hours):
+        hours = (value,) if isinstance(value, int) else tuple(value) if isinstance(value, list | tuple) else ()
+        if not 1 <= len(hours) <= 4 or not all(type(h) is int and param.low <= h <= param.high for h in hours):
             raise _wrong(rule, where, f"must be one to four whole hours between {param.low:g} and {param.high:g}")
         return tuple(sorted(set(hours)))
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise _wrong(rule, where, "must be a number")
     if param.kind == "int" and value != int(value):
         raise _wrong(rule, where, "must be a whole number")

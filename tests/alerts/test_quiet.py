@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from monitor.alerts.kinds import quiet
+from monitor.alerts.history import history_from_facts
 from monitor.alerts.lifecycle import Standing
+from monitor.alerts.quiet import quiet, week_shapes
 from monitor.alerts.rules import default_rules
-from monitor.domain import Feed, FeedState
+from monitor.domain import Feed, FeedState, StoryFact
+from tests.alerts.news import story
 from tests.alerts.test_lifecycle import open_alert
 
 NOW = datetime(2026, 4, 22, 12, tzinfo=UTC)  # a Wednesday
@@ -81,3 +84,50 @@ def test_what_speaks_again_is_calm_at_once() -> None:
     alert = open_alert("feed:Feed 1", rule=RULE.name)
     [observation] = quiet(RULE, [feed()], {}, [alert], NOW)
     assert (observation.standing, observation.series) == (Standing.CALM, "feed:Feed 1")
+
+
+def test_a_publisher_with_one_feed_is_told_of_where_the_rule_covers_publishers_only() -> None:
+    own = replace(RULE, scope=("publisher:*",))
+    [observation] = quiet(own, [feed(last_item=NOW - timedelta(days=2))], {}, [], NOW)
+    assert observation.series == "publisher:Aldgate Wire"
+    assert "usually 24 items a day" in observation.summary
+
+
+def test_a_feed_that_is_gone_for_good_is_told_and_one_that_a_person_switched_off_is_not() -> None:
+    gone = feed(enabled=False, state=FeedState.DISABLED, failures=1, last_error="HTTP 410", last_polled=NOW)
+    [observation] = quiet(RULE, [gone], {}, [], NOW)
+    assert observation.summary == "Is gone for good and was switched off: HTTP 410"
+    assert firing(gone, now=NOW + timedelta(days=4)) == []
+    assert firing(replace(gone, failures=0, last_error=None)) == []
+
+
+def news_of(publisher: str, hours: Sequence[int], weeks: int = 5) -> list[StoryFact]:
+    """One story in each of these hours of the week."""
+    monday = datetime(2026, 3, 16, tzinfo=UTC)
+    return [story(monday + timedelta(weeks=w, hours=h), publisher=publisher) for w in range(weeks) for h in hours]
+
+
+def test_a_habit_knows_the_week_of_its_publisher() -> None:
+    weekdays = [day * 24 + hour for day in range(5) for hour in range(8, 18)]
+    facts = news_of("Aldgate Wire", weekdays) + news_of("Borough Post", range(168))
+    shapes = week_shapes(
+        history_from_facts(facts, datetime(2026, 3, 16, tzinfo=UTC), datetime(2026, 4, 20, tzinfo=UTC))
+    )
+    sunday = datetime(2026, 4, 26, 12, tzinfo=UTC)
+    friday = datetime(2026, 4, 24, 17, 30, tzinfo=UTC)
+    paper = feed(1, items_per_day=50 / 7, last_item=friday)
+    wire = feed(2, publisher="Borough Post", items_per_day=24.0, last_item=friday)
+
+    def silent(*feeds: Feed, now: datetime) -> list[str]:
+        return [o.series for o in quiet(RULE, feeds, {}, [], now, shapes) if o.standing is Standing.FIRE]
+
+    assert silent(paper, wire, now=friday + timedelta(hours=7)) == ["feed:Feed 2"]
+    assert silent(paper, now=sunday) == []
+    assert silent(paper, now=datetime(2026, 4, 27, 10, tzinfo=UTC)) == []
+    assert silent(paper, now=datetime(2026, 4, 27, 13, tzinfo=UTC)) == ["feed:Feed 1"]
+
+
+def test_a_publisher_of_few_weeks_has_no_shape_yet() -> None:
+    facts = news_of("Aldgate Wire", range(168), weeks=2)
+    history = history_from_facts(facts, datetime(2026, 3, 16, tzinfo=UTC), datetime(2026, 3, 30, tzinfo=UTC))
+    assert week_shapes(history) == {}

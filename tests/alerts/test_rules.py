@@ -54,12 +54,23 @@ def test_the_defaults_are_valid_and_cover_all_topics_and_entities() -> None:
         ({"params": {"min_stories": True}}, "params.min_stories"),
         ({"params": {"windows": []}}, "params.windows"),
         ({"params": {"windows": [6, 9999]}}, "params.windows"),
+        ({"params": {"windows": [True]}}, "params.windows"),
+        ({"params": {"windows": 5.5}}, "params.windows"),
+        ({"params": {"min_stories": float("inf")}}, "params.min_stories"),
         ({"params": {"colour": "red"}}, "params.colour"),
+        ({"scope": ("feed:*",)}, "scope"),
+        ({"scope": ("pipeline",)}, "scope"),
+        ({"kind": RuleKind.CRITICAL_STORY, "scope": ("topic:*",)}, "scope"),
+        ({"kind": RuleKind.QUIET, "scope": ("all",)}, "scope"),
+        ({"kind": RuleKind.CRITICAL_STORY, "scope": ("entity:*",), "params": {"topics": 5}}, "params.topics"),
         ({"kind": RuleKind.KEYWORD}, "params.query"),
         ({"kind": RuleKind.THRESHOLD, "params": {"measure": "mood"}}, "params.measure"),
         ({"kind": RuleKind.THRESHOLD, "params": {"measure": "share", "value": 3.0}}, "params.value"),
-        ({"kind": RuleKind.CRITICAL_STORY, "params": {"topics": ["weather"]}}, "params.topics"),
-        ({"kind": RuleKind.QUIET, "params": {"factor": 0.5}}, "params.factor"),
+        (
+            {"kind": RuleKind.CRITICAL_STORY, "scope": ("entity:*",), "params": {"topics": ["weather"]}},
+            "params.topics",
+        ),
+        ({"kind": RuleKind.QUIET, "scope": ("feed:*",), "params": {"factor": 0.5}}, "params.factor"),
     ],
 )
 def test_a_wrong_rule_is_refused_with_the_field_named(fields: dict, named: str) -> None:
@@ -132,6 +143,6 @@ def test_every_parameter_has_a_valid_default_and_a_line_of_help() -> None:
         given = {name: param.default for name, param in params.items()}
         if kind is RuleKind.KEYWORD:
             given["query"] = "default"
-        assert validate(rule(kind=kind, params=given)).kind is kind
+        assert validate(rule(kind=kind, scope=("*",), params=given)).kind is kind
         assert all(param.help.endswith(".") for param in params.values())
         assert set(params_of(rule(kind=kind))) == set(params)

@@ -19,6 +19,7 @@ from monitor.domain import (
 )
 from monitor.errors import AlertError
 from monitor.watch import grid_end, run_backtest
+from tests.alerts.news import PUBLISHERS
 from tests.alerts.newsroom import NOW, Newsroom
 
 
@@ -173,6 +174,42 @@ def test_a_keyword_rule_finds_its_words(newsroom: Newsroom) -> None:
     assert opened(newsroom, "runs") == ["all"]
     newsroom.look(NOW + timedelta(days=2))
     assert newsroom.store.alerts()[0].state is AlertState.RESOLVED
+
+
+def test_a_keyword_rule_keeps_to_its_scope(newsroom: Newsroom) -> None:
+    scope = ("entity:*", "entity:*/topic:litigation", "publisher:Aldgate Wire")
+    rule = Rule(name="courts", kind=RuleKind.KEYWORD, scope=scope, params={"query": "court"})
+    newsroom.store.save_rule(rule, "tests", NOW)
+    at = NOW - timedelta(minutes=9)
+    newsroom.publish(
+        [
+            newsroom.article(at, "Acorn in court over lawsuit", entity="Acorn"),
+            newsroom.article(at, "Somebody else in court", "Borough Post"),
+        ]
+    )
+    found = ["entity:Acorn", "entity:Acorn/topic:litigation", "publisher:Aldgate Wire"]
+    assert sorted(opened(newsroom, "courts")) == found
+
+
+@pytest.mark.parametrize(
+    ("measure", "value", "says"), [("count", 12, "12 negative stories"), ("mean_score", -0.5, "mean score -0.8")]
+)
+def test_a_threshold_rule_counts_and_averages(newsroom: Newsroom, measure: str, value: float, says: str) -> None:
+    params = {"measure": measure, "value": value, "min_stories": 10}
+    scope = ("all", "publisher:*", "language:en", "entity:Acorn", "entity:Acorn/topic:*")
+    newsroom.store.save_rule(Rule(name="t", kind=RuleKind.THRESHOLD, scope=scope, params=params), "tests", NOW)
+    newsroom.publish(newsroom.burst(12, entity="Acorn"))
+    assert sorted(opened(newsroom, "t")) == ["all", "entity:Acorn", "entity:Acorn/topic:litigation", "language:en"]
+    assert says in newsroom.store.alerts()[0].summary
+
+
+def test_a_spike_rule_watches_publishers_languages_and_topics_of_entities(settled: Newsroom) -> None:
+    scope = ("publisher:*", "language:*", "entity:*/topic:*")
+    rule = Rule(name="narrow", kind=RuleKind.SPIKE, scope=scope, params={"min_families": 1})
+    settled.store.save_rule(rule, "tests", NOW)
+    settled.publish(settled.burst(24, publishers=PUBLISHERS[:1], entity="Acorn"))
+    found = opened(settled, "narrow")
+    assert {"publisher:Aldgate Wire", "entity:Acorn/topic:litigation", "language:en"} == set(found)
 
 
 def test_a_threshold_rule_compares_the_share(newsroom: Newsroom) -> None:
