@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 BENCHES = {
     "cpu-score": "bench.scoring",
+    "poll": "bench.poll",
+    "ingest": "bench.ingest",
     "spike": "bench.spike",
     "stories": "bench.stories",
     "mentions": "bench.mentions",

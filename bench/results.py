@@ -9,6 +9,11 @@ RESULTS = Path(__file__).parent / "RESULTS.md"
 _HEAD = "# Results\n\nEach section is written by its benchmark (`make bench`); the machine is named in it.\n"
 
 
+def bar(value: float, longest: float) -> str:
+    """A bar of at most 30 blocks for a table: the plot of a section."""
+    return f"`{'█' * max(1, round(30 * value / longest))}`"
+
+
 def write_section(name: str, text: str, path: Path = RESULTS) -> None:
     """Put `text` between the markers of `name`; the rest of the file stays as it is."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"

@@ -41,6 +41,7 @@ from monitor.store.base import Store
 from monitor.text.language import detect_language
 
 _REMEMBERED = WINDOW + timedelta(hours=12)  # how far back the story index reaches
+_TOGETHER = 100  # polls of one transaction
 _FAR = 20_000  # articles behind: from here reading the last days is quicker than reading what was added
 PATIENCE_S = 180.0  # without any event of a round; fetching ends within 20 s, parsing within seconds of its turn
 
@@ -77,25 +78,38 @@ def poll_due(
     matcher = Matcher(store.entities())
     events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
     fetching = fetcher.start(waiting, now, lambda feed, outcome: events.put(_Event(feed, outcome)))
+    quiet: list[_Event] = []  # polls that brought nothing: written together, when there is a moment or many of them
     try:
         left = {feed.id: feed for feed in waiting}
         while left:
             try:
-                event = events.get(timeout=PATIENCE_S)
+                event = events.get(timeout=0.0 if quiet else PATIENCE_S)
             except queue.Empty:
+                if quiet:
+                    yield from _settle_quiet(store, index, matcher, quiet, now)
+                    quiet = []
+                    continue
                 # A fetcher or parser that lost an answer must not hold up polling for ever: these feeds have failed.
                 lost = FeedError(f"no answer from fetcher or parser for {PATIENCE_S:.0f} s", kind="timeout")
                 yield from (_settle(store, index, matcher, _Event(feed, lost), now) for feed in left.values())
                 return
             if stopped():
+                yield from _settle_quiet(store, index, matcher, quiet, now)
                 return
             fetched = event.outcome
             if isinstance(fetched, Fetched) and not fetched.not_modified and event.parsed is None:
                 parser.submit(fetched, partial(_parsed, events, event))
                 continue
-            fetching.taken()
+            fetching.taken(event.feed)
             del left[event.feed.id]
-            yield _settle(store, index, matcher, event, now)
+            if event.parsed is not None:
+                yield _settle(store, index, matcher, event, now)
+                continue
+            quiet.append(event)
+            if len(quiet) >= _TOGETHER:
+                yield from _settle_quiet(store, index, matcher, quiet, now)
+                quiet = []
+        yield from _settle_quiet(store, index, matcher, quiet, now)
     finally:
         fetching.cancel()
 
@@ -109,6 +123,27 @@ class _Event:
 
 def _parsed(events: queue.SimpleQueue[_Event], event: _Event, parsed: ParsedFeed | FeedError) -> None:
     events.put(_Event(event.feed, event.outcome, parsed))
+
+
+def _settle_quiet(
+    store: Store, index: StoryIndex, matcher: Matcher, quiet: Sequence[_Event], now: datetime
+) -> list[PollResult]:
+    """Write polls that brought no document in one transaction; one by one when that does not work."""
+    records, results = [], []
+    for event in quiet:
+        if isinstance(event.outcome, FeedError):
+            records.append(failed_poll(event.feed, event.outcome, now))
+            results.append(PollResult(feed=event.feed, error=str(event.outcome)))
+        else:
+            records.append(good_poll(event.feed, event.outcome, None, 0, now))
+            results.append(PollResult(feed=event.feed, not_modified=True))
+    if all(record.new_url is None for record in records):
+        try:
+            store.record_quiet_polls(records)
+            return results
+        except StoreError:
+            pass  # told below, feed by feed
+    return [_settle(store, index, matcher, event, now) for event in quiet]
 
 
 def _settle(store: Store, index: StoryIndex, matcher: Matcher, event: _Event, now: datetime) -> PollResult:

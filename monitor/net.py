@@ -19,7 +19,8 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ Resolver = Callable[[str, int], Sequence[str]]
 USER_AGENT = "Headwind/0.1 (+news monitor; RSS)"
 CONNECT_TIMEOUT_S = 10.0
 TRIED_ADDRESSES = 4
+_HOST_CONNECTIONS = 10  # to one origin; the fetcher asks for fewer
+_IDLE_POOLS = 32
 
 # `is_global` alone is not enough: it lets multicast, 6to4, NAT64 and the old site-local range through, all of which
 # can end at a private machine (RFC 6890 registries; OWASP SSRF prevention cheat sheet).
@@ -281,8 +284,8 @@ class _Stream(httpx.SyncByteStream):
 
 
 class _AsyncStream(httpx.AsyncByteStream):
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
+    def __init__(self, stream: Any, closed: Callable[[], Awaitable[None]]) -> None:
+        self._stream, self._closed = stream, closed
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with _as_httpx():
@@ -290,7 +293,15 @@ class _AsyncStream(httpx.AsyncByteStream):
                 yield part
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
+        closed, self._closed = self._closed, _nothing
+        try:
+            await self._stream.aclose()
+        finally:
+            await closed()
+
+
+async def _nothing() -> None:
+    return None
 
 
 def _core_request(request: httpx.Request) -> httpcore.Request:
@@ -343,40 +354,74 @@ class GuardedTransport(httpx.BaseTransport):
         self._pool.close()
 
 
+@dataclass(slots=True)
+class _HostPool:
+    pool: httpcore.AsyncConnectionPool
+    busy: int = 0
+
+
 class AsyncGuardedTransport(httpx.AsyncBaseTransport):
+    """A small connection pool for each origin: one pool for thousands of hosts would go through all its connections
+    for every request. The last `_IDLE_POOLS` keep their connections for a moment."""
+
     def __init__(
-        self,
-        policy: AddressPolicy,
-        context: ssl.SSLContext,
-        proxy: httpcore.Proxy | None,
-        resolver: Resolver,
-        connections: int,
+        self, policy: AddressPolicy, context: ssl.SSLContext, proxy: httpcore.Proxy | None, resolver: Resolver
     ) -> None:
-        self._policy, self._resolver, self._proxied = policy, resolver, proxy is not None
-        trusted = proxy.url.host.decode() if proxy else None
-        self._backend = AsyncGuardedBackend(policy, resolver, trusted)
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=context,
-            proxy=proxy,
-            max_connections=connections,
-            max_keepalive_connections=connections,
-            keepalive_expiry=5.0,
-            network_backend=self._backend,
-        )
+        self._policy, self._resolver, self._proxy, self._context = policy, resolver, proxy, context
+        self._backend = AsyncGuardedBackend(policy, resolver, proxy.url.host.decode() if proxy else None)
+        self._pools: OrderedDict[tuple[bytes, bytes, int | None], _HostPool] = OrderedDict()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         check_scheme(str(request.url))
-        if self._proxied:
+        if self._proxy is not None:
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(None, _check_behind_proxy, self._policy, self._resolver, request.url)
-        with _as_httpx():
-            answer = await self._pool.handle_async_request(_core_request(request))
+        host = self._pool_of(request.url)
+        host.busy += 1
+
+        async def done() -> None:
+            host.busy -= 1
+            await self._let_go()
+
+        try:
+            with _as_httpx():
+                answer = await host.pool.handle_async_request(_core_request(request))
+        except BaseException:
+            await done()
+            raise
         return httpx.Response(
-            answer.status, headers=answer.headers, stream=_AsyncStream(answer.stream), extensions=answer.extensions
+            answer.status,
+            headers=answer.headers,
+            stream=_AsyncStream(answer.stream, done),
+            extensions=answer.extensions,
         )
 
+    def _pool_of(self, url: httpx.URL) -> _HostPool:
+        origin = (url.raw_scheme, url.raw_host, url.port)
+        if origin not in self._pools:
+            self._pools[origin] = _HostPool(
+                httpcore.AsyncConnectionPool(
+                    ssl_context=self._context,
+                    proxy=self._proxy,
+                    max_connections=_HOST_CONNECTIONS,
+                    keepalive_expiry=5.0,
+                    network_backend=self._backend,
+                )
+            )
+        self._pools.move_to_end(origin)
+        return self._pools[origin]
+
+    async def _let_go(self) -> None:
+        """Close the pools that have been idle for longest; those at work stay, however many they are."""
+        while len(self._pools) > _IDLE_POOLS:
+            idle = next((origin for origin, host in self._pools.items() if not host.busy), None)
+            if idle is None:
+                return
+            await self._pools.pop(idle).pool.aclose()
+
     async def aclose(self) -> None:
-        await self._pool.aclose()
+        while self._pools:
+            await self._pools.popitem()[1].pool.aclose()
         self._backend.close()
 
 
@@ -433,11 +478,10 @@ def guarded_async_client(
     ca_bundle: str = "",
     timeout: httpx.Timeout | float = 20.0,
     resolver: Resolver = resolve,
-    connections: int = 100,
 ) -> httpx.AsyncClient:
     """The asynchronous client for feeds; the same promises as `guarded_client`."""
     return httpx.AsyncClient(
-        transport=AsyncGuardedTransport(policy, tls_context(ca_bundle), proxy_of(proxy), resolver, connections),
+        transport=AsyncGuardedTransport(policy, tls_context(ca_bundle), proxy_of(proxy), resolver),
         timeout=timeout,
         follow_redirects=False,
         trust_env=False,

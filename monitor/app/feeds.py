@@ -23,6 +23,8 @@ from monitor.feeds.parser import ParserPool
 from monitor.feeds.stories import StoryIndex
 from monitor.people import OPERATOR, Person
 
+_DUE = 20_000  # feeds of one round; a silent one holds the end of its round up for 20 s, so rounds are not cut small
+
 
 class FeedsPart(Core):
     def fetcher(self) -> Fetcher:
@@ -50,7 +52,7 @@ class FeedsPart(Core):
 
     def poll_due(self, now: datetime, stopped: Callable[[], bool] = lambda: False) -> Iterator[PollResult]:
         """The worker's round: only what is due."""
-        due = self.store.due_feeds(now)
+        due = self.store.due_feeds(now, _DUE)
         if due and not stopped():
             yield from self.poll(now, due, stopped)
 

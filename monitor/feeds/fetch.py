@@ -49,20 +49,48 @@ class FetchLimits:
     body_bytes: int = 15 * 2**20
     redirects: int = 5
     per_host: int = 2
-    at_once: int = 100
+    at_once: int = 256
+    large_bytes: int = 2**20
+    large_at_once: int = 16
+
+
+class _Room:
+    """Places of one round, used from the loop's thread only."""
+
+    def __init__(self, limits: FetchLimits) -> None:
+        self.slots = asyncio.Semaphore(limits.at_once)
+        self._large = asyncio.Semaphore(limits.large_at_once)
+        self._large_bytes = limits.large_bytes
+        self._holders: set[int] = set()  # feeds with a place among the large ones
+
+    async def grown(self, feed: Feed, length: int) -> None:
+        """A body has so many bytes now: wait for a place among the large ones when it has become one."""
+        if length > self._large_bytes and feed.id not in self._holders:
+            await self._large.acquire()
+            self._holders.add(feed.id)
+
+    def came_to_nothing(self, feed: Feed) -> None:
+        if feed.id in self._holders:
+            self._holders.remove(feed.id)
+            self._large.release()
+
+    def leave(self, feed: Feed) -> None:
+        self.came_to_nothing(feed)
+        self.slots.release()
 
 
 class FetchRound:
     """Feeds on their way. Each outcome goes to `put` from the loop's thread; `taken` makes room for one more.
 
-    At most `at_once` feeds are in flight or waiting to be taken, so bodies never pile up before a slow reader.
+    At most `at_once` feeds are in flight or waiting to be taken, and at most `large_at_once` of them have a body above
+    `large_bytes`: bodies never pile up before a slow reader, and 256 servers that each send 15 MiB cannot either.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, slots: asyncio.Semaphore, tasks: list[asyncio.Task[None]]):
-        self._loop, self._slots, self._tasks = loop, slots, tasks
+    def __init__(self, loop: asyncio.AbstractEventLoop, room: _Room, tasks: list[asyncio.Task[None]]) -> None:
+        self._loop, self._room, self._tasks = loop, room, tasks
 
-    def taken(self) -> None:
-        self._loop.call_soon_threadsafe(self._slots.release)
+    def taken(self, feed: Feed) -> None:
+        self._loop.call_soon_threadsafe(self._room.leave, feed)
 
     def cancel(self) -> None:
         for task in self._tasks:
@@ -86,7 +114,6 @@ class Fetcher:
             proxy=proxy,
             ca_bundle=ca_bundle,
             resolver=resolver,
-            connections=self.limits.at_once,
             timeout=httpx.Timeout(self.limits.total_s, connect=self.limits.connect_s),
         )
         self._hosts: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(self.limits.per_host))
@@ -112,7 +139,7 @@ class Fetcher:
         try:
             for _ in waiting:
                 feed, outcome = done.get()
-                started.taken()
+                started.taken(feed)
                 yield feed, outcome
         finally:
             started.cancel()
@@ -120,12 +147,12 @@ class Fetcher:
     def start(self, feeds: Iterable[Feed], now: datetime, put: Callable[[Feed, Outcome], None]) -> FetchRound:
         """Begin a round and return at once. `put` is called once per feed; the reader then calls `taken`."""
         loop = self._running_loop()
-        slots = asyncio.Semaphore(self.limits.at_once)
+        room = _Room(self.limits)
 
         async def begin() -> list[asyncio.Task[None]]:
-            return [asyncio.create_task(self._one(feed, now, slots, put)) for feed in feeds]
+            return [asyncio.create_task(self._one(feed, now, room, put)) for feed in feeds]
 
-        return FetchRound(loop, slots, asyncio.run_coroutine_threadsafe(begin(), loop).result())
+        return FetchRound(loop, room, asyncio.run_coroutine_threadsafe(begin(), loop).result())
 
     def close(self) -> None:
         with self._starting:
@@ -147,16 +174,16 @@ class Fetcher:
                 self._thread.start()
             return self._loop
 
-    async def _one(
-        self, feed: Feed, now: datetime, slots: asyncio.Semaphore, put: Callable[[Feed, Outcome], None]
-    ) -> None:
+    async def _one(self, feed: Feed, now: datetime, room: _Room, put: Callable[[Feed, Outcome], None]) -> None:
         try:
-            outcome: Outcome = await self._follow(feed, now, slots)
+            outcome: Outcome = await self._follow(feed, now, room)
         except FeedError as error:
             outcome = error
         except Exception as error:  # a fault of ours in one feed must not leave the round waiting for it
             outcome = FeedError(redact(f"{type(error).__name__}: {error}"), kind="network")
-        await slots.acquire()  # kept until the reader has taken the outcome
+        if isinstance(outcome, FeedError):
+            room.came_to_nothing(feed)
+        await room.slots.acquire()  # kept until the reader has taken the outcome
         put(feed, outcome)
 
     @asynccontextmanager
@@ -167,20 +194,20 @@ class Fetcher:
         async with semaphore, slots:
             yield
 
-    async def _follow(self, feed: Feed, now: datetime, slots: asyncio.Semaphore) -> Fetched:
+    async def _follow(self, feed: Feed, now: datetime, room: _Room) -> Fetched:
         url, left, permanent = feed.url, self.limits.total_s, True
         origin = _origin(url)
         _, credentials = _split(url)
         loop = asyncio.get_running_loop()
         for _ in range(self.limits.redirects + 1):
             bare, _ = _split(url)
-            async with self._slot(urlsplit(bare).hostname or "", slots):
+            async with self._slot(urlsplit(bare).hostname or "", room.slots):
                 began = loop.time()
                 try:
                     async with asyncio.timeout(left):
                         # Credentials go to the origin they were given for, and never to where it redirects.
                         auth = credentials if _entitled(_origin(bare), origin) else None
-                        answer = await self._ask(bare, auth, feed, now)
+                        answer = await self._ask(bare, auth, feed, now, room)
                 except TimeoutError as error:
                     raise _timeout(self.limits.total_s) from error
                 except httpx.HTTPError as error:
@@ -196,7 +223,7 @@ class Fetcher:
         raise FeedError(f"more than {self.limits.redirects} redirects", kind="http")
 
     async def _ask(
-        self, url: str, credentials: tuple[str, str] | None, feed: Feed, now: datetime
+        self, url: str, credentials: tuple[str, str] | None, feed: Feed, now: datetime, room: _Room
     ) -> Fetched | tuple[int, str]:
         """The answer, or (status, location) of a redirect, whose body is never read."""
         headers = {"Accept": _ACCEPT, "Accept-Encoding": ACCEPT_ENCODING}
@@ -222,17 +249,18 @@ class Fetcher:
                 raise FeedError("the server says that the feed is gone for good (410)", kind="gone", status=410)
             if not 200 <= status < 300:
                 raise FeedError(f"the server answered {status}", kind="http", status=status, retry_after_s=retry_after)
-            body = await self._read(response)
+            body = await self._read(response, feed, room)
             if not body.strip():
                 raise FeedError("the answer is empty", kind="not_a_feed", status=status)
             return Fetched(url=url, status=status, body=body, content_type=answered.get("content-type", ""), **facts)
 
-    async def _read(self, response: httpx.Response) -> bytes:
+    async def _read(self, response: httpx.Response, feed: Feed, room: _Room) -> bytes:
         decoder = BoundedDecoder(encoding_of(response.headers.get("content-encoding", "")), self.limits.body_bytes)
         body = bytearray()
         try:
             async for raw in response.aiter_raw():
                 body += decoder.feed(raw)
+                await room.grown(feed, len(body))
         except httpx.RemoteProtocolError as error:
             raise FeedError("the answer was cut short", kind="not_a_feed") from error
         decoder.finish()

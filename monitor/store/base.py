@@ -73,6 +73,10 @@ class Feeds(Protocol):
         """Write what a poll left on its feed together with the articles that it brought: both or neither."""
         ...
 
+    def record_quiet_polls(self, records: Sequence[PollRecord]) -> None:
+        """Polls that brought no document (not modified, or failed), many in one transaction."""
+        ...
+
 
 class Articles(Protocol):
     def add_articles(self, articles: Sequence[NewArticle], now: datetime) -> AddCounts:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, bindparam, or_, select
 
 from monitor.domain import AddCounts, Feed, FeedState, NewArticle, NewFeed, PollRecord
 from monitor.errors import StoreError
@@ -114,6 +114,20 @@ class FeedsPart(ArticlesPart):
             self._write_poll(connection, record, articles if counts.new else ())
         return counts
 
+    def record_quiet_polls(self, records: Sequence[PollRecord]) -> None:
+        """Polls that brought no document (not modified, or failed), many in one transaction."""
+        if not records:
+            return
+        f = feeds.c
+        known = select(f.id, f.enabled, f.state, f.last_success, f.items_per_day, f.etag, f.last_modified)
+        with self.write() as connection:
+            found = {
+                row.id: row for row in connection.execute(known.where(self.among(f.id, [r.feed_id for r in records])))
+            }
+            there = [record for record in records if record.feed_id in found]  # others were removed meanwhile
+            if there:
+                connection.execute(_QUIET, [_quiet(record, found[record.feed_id]) for record in there])
+
     def _write_poll(self, connection: Connection, record: PollRecord, new: Sequence[NewArticle]) -> None:
         feed = connection.execute(select(feeds).where(feeds.c.id == record.feed_id)).one_or_none()
         if feed is None:  # removed while it was polled
@@ -145,6 +159,36 @@ class FeedsPart(ArticlesPart):
             if taken is None:
                 values["url"] = record.new_url
         connection.execute(feeds.update().where(feeds.c.id == record.feed_id).values(**values))
+
+
+_QUIET_COLUMNS = (
+    *("last_polled", "next_poll", "interval_s", "failures", "last_error", "state", "enabled", "last_success"),
+    *("items_per_day", "etag", "last_modified"),
+)
+_QUIET = (
+    feeds.update()
+    .where(feeds.c.id == bindparam("b_id"))
+    .values({name: bindparam(f"b_{name}") for name in _QUIET_COLUMNS})
+)
+
+
+def _quiet(record: PollRecord, was: Any) -> dict[str, Any]:
+    """Parameters of `_QUIET`: what the poll changes, and the rest as it was."""
+    return {
+        "b_id": was.id,
+        "b_last_polled": us(record.polled),
+        "b_next_poll": us(record.next_poll),
+        "b_interval_s": record.interval_s,
+        "b_failures": record.failures,
+        "b_last_error": record.error,
+        # a person who disabled it meanwhile wins
+        "b_state": record.state.value if was.enabled else was.state,
+        "b_enabled": was.enabled and record.state is not FeedState.DISABLED,
+        "b_last_success": us(record.polled) if record.ok else was.last_success,
+        "b_items_per_day": was.items_per_day if record.items_per_day is None else record.items_per_day,
+        "b_etag": record.etag if record.ok else was.etag,
+        "b_last_modified": record.last_modified if record.ok else was.last_modified,
+    }
 
 
 def _feed(row: Any) -> Feed:

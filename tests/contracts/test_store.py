@@ -104,6 +104,31 @@ def test_a_failed_poll_keeps_the_validators(store: SqlStore) -> None:
     assert after.last_success == NOW and after.state is FeedState.FAILING
 
 
+def test_polls_that_brought_nothing_are_written_together(store: SqlStore) -> None:
+    ok, failing, off, gone = (store.add_feed(feed(f"https://w.example/{n}"), NOW).id for n in range(4))
+    first = PollRecord(
+        feed_id=failing, polled=NOW - HOUR, next_poll=NOW, interval_s=600, state=FeedState.OK, ok=True, etag='"a"',
+        items_per_day=7.0,
+    )  # fmt: skip
+    store.record_poll(first, ())
+    store.set_feed_enabled(off, False, "not ours", NOW)
+    store.remove_feed(gone)
+    values = {"polled": NOW, "next_poll": NOW + HOUR, "interval_s": 900.0}
+    store.record_quiet_polls(
+        [
+            PollRecord(feed_id=ok, state=FeedState.OK, ok=True, etag='"b"', items_per_day=3.0, **values),
+            PollRecord(feed_id=failing, state=FeedState.FAILING, ok=False, failures=2, error="no answer", **values),
+            PollRecord(feed_id=off, state=FeedState.OK, ok=True, **values),
+            PollRecord(feed_id=gone, state=FeedState.OK, ok=True, **values),
+        ]
+    )
+    good, bad, disabled = store.feeds()
+    assert (good.state, good.etag, good.last_success, good.items_per_day) == (FeedState.OK, '"b"', NOW, 3.0)
+    assert (bad.state, bad.etag, bad.last_success, bad.items_per_day) == (FeedState.FAILING, '"a"', NOW - HOUR, 7.0)
+    assert (bad.failures, bad.last_error, bad.next_poll) == (2, "no answer", NOW + HOUR)
+    assert (disabled.state, disabled.enabled) == (FeedState.DISABLED, False), "a person who disabled it wins"
+
+
 def test_a_moved_feed_keeps_its_row_unless_the_new_address_is_taken(store: SqlStore) -> None:
     a, b = store.add_feed(feed("https://a.example"), NOW), store.add_feed(feed("https://b.example"), NOW)
     store.record_poll(poll(a.id, new_url="https://moved.example"), [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import queue
 import resource
 import socket
 import threading
@@ -18,7 +19,7 @@ from pathlib import Path
 import brotli
 import pytest
 
-from monitor.domain import FeedState, NewFeed
+from monitor.domain import Feed, FeedState, Fetched, NewFeed
 from monitor.errors import FeedError
 from monitor.feeds.fetch import Fetcher, FetchLimits, _entitled, _origin
 from monitor.feeds.parser import ParserPool
@@ -190,6 +191,24 @@ def test_F7_a_plain_body_without_end_stops_at_15_MiB(site: Server) -> None:
 
     with fetcher() as asked:
         assert refusal(asked, site.serve("/feed", endless)).kind == "too_large"
+
+
+def test_F7_only_so_many_large_bodies_wait_to_be_read_and_none_is_lost(site: Server) -> None:
+    feeds = [feed(site.serve(f"/{number}", answer(b"<rss>" + b"x" * 5_000)), number) for number in range(6)]
+    feeds.append(feed(site.serve("/blank", answer(b" " * 5_000)), 6))  # takes a place and gives it back by itself
+    done: queue.SimpleQueue[Feed] = queue.SimpleQueue()
+    with fetcher(large_bytes=1_000, large_at_once=2, per_host=8) as asked:
+        started = asked.start(feeds, NOW, lambda one, outcome: isinstance(outcome, Fetched) and done.put(one))
+        held = [done.get(timeout=10), done.get(timeout=10)]
+        with pytest.raises(queue.Empty):
+            done.get(timeout=0.3)
+        order = [one.id for one in held]
+        while held:
+            started.taken(held.pop())
+            if len(order) < 6:
+                held.append(done.get(timeout=10))
+                order.append(held[-1].id)
+    assert sorted(order) == list(range(6))
 
 
 def test_F8_chained_encodings_are_refused_undecoded(site: Server) -> None:
