@@ -33,8 +33,12 @@ check: setup ## lint, types, layers
 	@$(PY) -m mypy
 	@$(PY) -m pytest tests/test_layers.py
 
-bench: setup ## benchmarks, side by side with their peers; results in bench/RESULTS.md
+bench: $(VENV)/.set-up-bench ## benchmarks, side by side with their peers; results in bench/RESULTS.md
 	@$(PY) -m bench
+
+$(VENV)/.set-up-bench: $(STAMP) requirements-bench.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@touch $@
 
 soak: setup ## the long fault runs (200 kills and the like)
 	@$(PY) -m pytest -m soak --timeout 3600 --run-soak
