@@ -39,10 +39,9 @@ def cost_of(pid: int) -> Cost:
             continue
         parents[int(entry.name)] = int(fields[1])
         seconds[int(entry.name)] = sum(map(int, fields[11:15])) * _TICK_S
-    tree, found = {pid}, True
-    while found:
-        found = {child for child, parent in parents.items() if parent in tree} - tree  # type: ignore[assignment]
-        tree |= found  # type: ignore[arg-type]
+    tree = {pid}
+    while grown := {child for child, parent in parents.items() if parent in tree} - tree:
+        tree |= grown
     return Cost(sum(seconds.get(one, 0.0) for one in tree), sum(map(_peak_mb, tree)))
 
 
