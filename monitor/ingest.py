@@ -31,8 +31,9 @@ from monitor.domain import (
 from monitor.entities.matcher import Matcher
 from monitor.errors import FeedError, StoreBusyError, StoreError
 from monitor.feeds.archive import ArchiveRow, BadRow, read_archive
-from monitor.feeds.cadence import after_failure, after_success, habit, state_of
+from monitor.feeds.cadence import after_failure, after_success, habit, pace, state_of
 from monitor.feeds.dating import settle_date
+from monitor.feeds.defaults import UNVERIFIED
 from monitor.feeds.fetch import Fetcher
 from monitor.feeds.identity import archive_identity, identity_candidates
 from monitor.feeds.parser import ParserPool
@@ -125,6 +126,26 @@ def _parsed(events: queue.SimpleQueue[_Event], event: _Event, parsed: ParsedFeed
     events.put(_Event(event.feed, event.outcome, parsed))
 
 
+def check_addresses(
+    fetcher: Fetcher, parser: ParserPool, urls: Sequence[str], now: datetime
+) -> Iterator[tuple[str, ParsedFeed | FeedError]]:
+    """What each address answers, many at a time, in the order in which they answer; nothing is stored."""
+    probes = [
+        Feed(
+            id=number, url=url, title="", publisher="", family="", language="", enabled=True, sample=False, note="",
+            state=FeedState.NEW, added=now,
+        )
+        for number, url in enumerate(urls)
+    ]  # fmt: skip
+    for probe, outcome in fetcher.fetch_many(probes, now):
+        answer: ParsedFeed | FeedError
+        try:
+            answer = outcome if isinstance(outcome, FeedError) else parser.parse(outcome)
+        except FeedError as error:
+            answer = error
+        yield probe.url, answer
+
+
 def _settle_quiet(
     store: Store, index: StoryIndex, matcher: Matcher, quiet: Sequence[_Event], now: datetime
 ) -> list[PollResult]:
@@ -201,9 +222,10 @@ def failed_poll(feed: Feed, failure: FeedError, now: datetime) -> PollRecord:
 def good_poll(feed: Feed, fetched: Fetched, parsed: ParsedFeed | None, new: int, now: datetime) -> PollRecord:
     """parsed: None when nothing was modified; the validators then stay, unless the server sent newer ones."""
     items_per_day = habit(feed, parsed.drafts if parsed else (), new, now)
+    last_item = now if new else feed.last_item
     plan = after_success(
         feed,
-        items_per_day,
+        pace(items_per_day, last_item, now),
         now,
         max_age_s=fetched.max_age_s,
         ttl_s=parsed.ttl_s if parsed else None,
@@ -214,13 +236,14 @@ def good_poll(feed: Feed, fetched: Fetched, parsed: ParsedFeed | None, new: int,
         polled=now,
         next_poll=plan.next_poll,
         interval_s=plan.interval_s,
-        state=state_of(feed, items_per_day, now if new else feed.last_item, now),
+        state=state_of(feed, items_per_day, last_item, now),
         ok=True,
         etag=fetched.etag if parsed else fetched.etag or feed.etag,
         last_modified=fetched.last_modified if parsed else fetched.last_modified or feed.last_modified,
         items_per_day=items_per_day,
         title=parsed.title or None if parsed else None,
         new_url=fetched.url if fetched.moved_permanently else None,
+        note="" if feed.note == UNVERIFIED else None,
     )
 
 

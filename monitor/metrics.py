@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from threading import Thread
+from wsgiref.simple_server import WSGIServer
+
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 from monitor.domain import StatusCounts
@@ -28,7 +31,6 @@ def observe_status(status: StatusCounts) -> None:
         DATA_AS_OF.set(status.data_as_of.timestamp())
 
 
-def serve(port: int) -> None:
-    """Answer scrapes on 127.0.0.1:port; 0 means not at all."""
-    if port:
-        start_http_server(port, addr="127.0.0.1")
+def serve(port: int) -> tuple[WSGIServer, Thread] | None:
+    """Answer scrapes on 127.0.0.1:port, in a thread, until the process ends; 0 means not at all."""
+    return start_http_server(port, addr="127.0.0.1") if port else None

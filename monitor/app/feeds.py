@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,13 +10,12 @@ from monitor import ingest, upkeep
 from monitor.app.core import Core
 from monitor.domain import (
     Feed,
-    FeedState,
     NewFeed,
     ParsedFeed,
     PollResult,
 )
 from monitor.errors import FeedError
-from monitor.feeds.defaults import default_feeds
+from monitor.feeds.defaults import UNVERIFIED, default_feeds
 from monitor.feeds.fetch import Fetcher
 from monitor.feeds.opml import read_opml, write_opml
 from monitor.feeds.parser import ParserPool
@@ -58,29 +57,19 @@ class FeedsPart(Core):
 
     def check_feed(self, url: str) -> ParsedFeed:
         """Fetch and parse an address without storing anything. Raises `FeedError`."""
-        now = datetime.now(UTC)
-        probe = Feed(
-            id=0,
-            url=url,
-            title="",
-            publisher="",
-            family="",
-            language="",
-            enabled=True,
-            sample=False,
-            note="",
-            state=FeedState.NEW,
-            added=now,
-        )
-        return self.parser().parse(self.fetcher().fetch(probe, now))
+        [(_, answer)] = ingest.check_addresses(self.fetcher(), self.parser(), [url], datetime.now(UTC))
+        if isinstance(answer, FeedError):
+            raise answer
+        return answer
 
-    def check_feeds(self, urls: Iterable[str]) -> Iterator[tuple[str, ParsedFeed | FeedError]]:
-        """Each address with what it answers, or why it does not."""
-        for url in urls:
-            try:
-                yield url, self.check_feed(url)
-            except FeedError as error:
-                yield url, error
+    def check_feeds(self) -> Iterator[tuple[str, ParsedFeed | FeedError]]:
+        """Each feed's address with what it answers, or why it does not, in the order in which they answer. One that
+        is reached is no longer marked unverified."""
+        feeds = {feed.url: feed for feed in self.store.feeds()}
+        for url, answer in ingest.check_addresses(self.fetcher(), self.parser(), list(feeds), datetime.now(UTC)):
+            if feeds[url].note == UNVERIFIED and not isinstance(answer, FeedError):
+                self.store.note_feed(feeds[url].id, "")
+            yield url, answer
 
     def add_feed(self, feed: NewFeed, now: datetime, by: Person = OPERATOR) -> tuple[Feed, ParsedFeed]:
         """Check the address, fill in what the feed says of itself, and store it. Raises `FeedError`."""

@@ -10,6 +10,7 @@ from typing import Any
 from monitor.cli.common import ACTOR, ago, one_found, opened, print_json, print_table, utc_now
 from monitor.domain import NewFeed
 from monitor.errors import FeedError
+from monitor.net import redact
 
 
 def add_parsers(commands: Any) -> None:
@@ -113,18 +114,22 @@ def remove_feed(arguments: argparse.Namespace) -> int:
 
 def check_feeds(arguments: argparse.Namespace) -> int:
     with opened() as app:
-        urls = [arguments.url] if arguments.url else [feed.url for feed in app.store.feeds()]
-        failed = 0
-        for url, answer in app.check_feeds(urls):
+        if arguments.url:
+            found = app.check_feed(arguments.url)
+            print(f"{arguments.url}: ok, {len(found.drafts)} items, {found.title}")
+            return 0
+        failed = count = 0
+        for url, answer in app.check_feeds():
+            count += 1
             failed += isinstance(answer, FeedError)
             told = (
                 f"FAILS: {answer}"
                 if isinstance(answer, FeedError)
                 else f"ok, {len(answer.drafts)} items, {answer.title}"
             )
-            print(f"{url}: {told}", flush=True)
-        print(f"{len(urls) - failed} of {len(urls)} feeds answer", file=sys.stderr)
-    return 1 if arguments.url and failed else 0
+            print(f"{redact(url)}: {told}", flush=True)
+        print(f"{count - failed} of {count} feeds answer", file=sys.stderr)
+    return 0
 
 
 def add_defaults(_: argparse.Namespace) -> int:

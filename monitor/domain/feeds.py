@@ -119,6 +119,7 @@ class PollRecord:
     title: str | None = None
     items_per_day: float | None = None
     new_url: str | None = None
+    note: str | None = None  # a new note for the feed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,14 +71,26 @@ def _spread(feed: Feed, wait: float) -> float:
 
 
 def habit(feed: Feed, drafts: Sequence[ArticleDraft], new: int, now: datetime) -> float | None:
-    """Items a day. From the dates in the first document, then from what polls bring, remembered over two weeks."""
+    """Items a day. From the dates in the first document, then from what polls bring, remembered over two weeks.
+
+    Silence teaches nothing while it lasts: a feed that stopped is judged by what it was, else it would come to be
+    expected to bring nothing and never be called silent. The first item after it brings the whole gap with it.
+    """
     if feed.items_per_day is None or feed.last_success is None:
         return _density(drafts)
-    days = (now - feed.last_success).total_seconds() / 86_400.0
-    if days <= 0:
+    days = (now - (feed.last_item or feed.last_success)).total_seconds() / 86_400.0
+    if days <= 0 or not new:
         return feed.items_per_day
     share = 1.0 - math.exp(-days / _HABIT_DAYS)
     return feed.items_per_day + share * (new / days - feed.items_per_day)
+
+
+def pace(items_per_day: float | None, last_item: datetime | None, now: datetime) -> float | None:
+    """Items a day to choose the cadence by: the habit, fading while nothing comes, so that a feed that stopped is not
+    asked every five minutes for a year."""
+    if items_per_day is None or last_item is None:
+        return items_per_day
+    return items_per_day * math.exp(-max(0.0, (now - last_item).total_seconds() / 86_400.0) / _HABIT_DAYS)
 
 
 def _density(drafts: Sequence[ArticleDraft]) -> float | None:

@@ -102,6 +102,10 @@ class FeedsPart(ArticlesPart):
             if changed.rowcount == 0:
                 raise StoreError(f"store: there is no feed {feed_id}")
 
+    def note_feed(self, feed_id: int, note: str) -> None:
+        with self.write() as connection:
+            connection.execute(feeds.update().where(feeds.c.id == feed_id).values(note=note))
+
     def remove_feed(self, feed_id: int) -> None:
         """Forget the feed; its articles stay."""
         with self.write() as connection:
@@ -154,6 +158,8 @@ class FeedsPart(ArticlesPart):
             values["title"] = record.title
         if new:
             values["last_item"] = max(us(article.first_seen) for article in new)
+        if record.note is not None:
+            values["note"] = record.note
         if record.new_url and record.new_url != feed.url:
             taken = connection.execute(select(feeds.c.id).where(feeds.c.url == record.new_url)).one_or_none()
             if taken is None:

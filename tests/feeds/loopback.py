@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,7 +49,7 @@ def answer(body: bytes, status: int = 200, **headers: str) -> Answer:
 class Server:
     """Answers by path; remembers each request as (path, headers)."""
 
-    def __init__(self, address: str = "127.0.0.1") -> None:
+    def __init__(self, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
         self.paths: dict[str, Answer] = {}
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.at_once = self.most_at_once = 0
@@ -76,11 +77,14 @@ class Server:
 
         self._server = ThreadingHTTPServer((address, 0), Handler)
         self._server.daemon_threads = True
+        self._scheme = "https" if tls else "http"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self.address, self.port = address, self._server.server_port
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def url(self, path: str = "/feed") -> str:
-        return f"http://{self.address}:{self.port}{path}"
+        return f"{self._scheme}://{self.address}:{self.port}{path}"
 
     def serve(self, path: str, how: Answer) -> str:
         self.paths[path] = how

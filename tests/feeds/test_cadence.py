@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from monitor.domain import ArticleDraft, DateQuality, FeedState
 from monitor.feeds.caching import max_age_s, retry_after_s
-from monitor.feeds.cadence import after_failure, after_success, habit, own_interval_s, state_of
+from monitor.feeds.cadence import after_failure, after_success, habit, own_interval_s, pace, state_of
 from tests.feeds.loopback import NOW, feed
 
 
@@ -64,8 +65,25 @@ def test_a_habit_starts_from_the_dates_and_learns_from_polls() -> None:
     assert habit(new, drafts(*range(24), 9000), 25, NOW) == pytest.approx(24, rel=0.1), "a pinned item does not matter"
     known = feed("https://n.example/f", items_per_day=24.0, last_success=NOW - timedelta(days=1))
     assert habit(known, (), 24, NOW) == pytest.approx(24)
-    quieter = habit(known, (), 0, NOW)
+    quieter = habit(known, (), 2, NOW)
     assert quieter is not None and 20 < quieter < 24
+    assert habit(known, (), 0, NOW) == 24.0, "silence teaches nothing while it lasts"
+
+
+@pytest.mark.parametrize(("a_day", "days"), [(24.0, 3), (3.0, 8), (1.0, 20), (0.3, 60)])
+def test_a_feed_that_stops_is_called_silent_however_often_it_is_asked_and_speaks_again(a_day: float, days: int) -> None:
+    now = NOW
+    stopped = feed("u", items_per_day=a_day, last_success=NOW, last_item=NOW)
+    for _ in range(days * 24):
+        now += timedelta(hours=1)
+        brought = habit(stopped, (), 0, now)
+        state = state_of(stopped, brought, stopped.last_item, now)
+        stopped = replace(stopped, items_per_day=brought, last_success=now, state=state)
+    assert stopped.state is FeedState.SILENT
+    assert own_interval_s(pace(a_day, stopped.last_item, now), 300.0) >= own_interval_s(a_day, 300.0)
+    back = habit(stopped, (), 1, now)
+    assert back is not None and back < a_day, "the first item brings the whole gap with it"
+    assert state_of(stopped, back, now, now) is FeedState.OK
 
 
 def test_a_feed_is_silent_against_its_own_habit_only() -> None:
