@@ -27,12 +27,12 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, column, table, text
 
-from bench.made import COMPANIES, FAMILIES, FOREIGN, PUBLISHERS, Block, Ints, Text, blocks, texts
+from bench.made import COMPANIES, FAMILIES, FOREIGN, GROUP, PUBLISHERS, Block, Ints, Text, blocks, texts
 from models import registry
 from models.labels import TOPICS
 from monitor.domain import Entity, NewFeed
 from monitor.errors import MonitorError
-from monitor.rollups import HOUR_US, OTHER
+from monitor.rollups import ANY, HOUR_US, OTHER
 from monitor.store import open_store
 from monitor.store.reading import pack
 from monitor.store.schema import SUMS, cells, rollups
@@ -294,6 +294,18 @@ class Writer:
             ("topic", labels[key % len(TOPICS)]),
         ]
         self._sums(cells, by, sums)
+        key, sums = _grouped(hour * len(TOPICS) + self.topic_of[which], one)
+        everyone = np.full(len(key), ANY, dtype=object)
+        by = [
+            ("hour", key // len(TOPICS)),
+            ("publisher", everyone),
+            ("language", np.full(len(key), "en", dtype=object)),
+            ("topic", labels[key % len(TOPICS)]),
+        ]
+        self._sums(cells, by, sums)
+        days = np.unique(hour // 24)
+        # The first day may lie in the block before as well: it is added up again.
+        self.store._add_up_days(self.connection, self.model, days.tolist())
 
     def _sums(self, target: Any, by: Sequence[tuple[str, Any]], sums: Ints) -> None:
         """Write grouped sums: articles, stories, negative, neutral, positive, score in 1/1024."""
@@ -308,6 +320,8 @@ class Writer:
 
     def finish(self, total: int) -> None:
         run = self.connection.exec_driver_sql
+        run(f"UPDATE counters SET value = {total} WHERE name = 'articles'")
+        run(f"UPDATE counters SET value = {total // 8 * GROUP} WHERE name = 'stories'")
         for name in ("made", "made_topics", "press", "fresh", "told"):
             run(f"DROP TABLE {name}")
         if self.store.is_sqlite:

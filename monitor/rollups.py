@@ -13,6 +13,7 @@ from models.labels import SENTIMENTS
 from monitor.domain import OTHER, series_of
 
 HOUR_US = 3_600_000_000
+ANY = "\x1f"  # in place of a publisher, language or topic: all of them; the character that separates names is in none
 
 
 class Member(NamedTuple):
@@ -122,7 +123,8 @@ def cell_of(fact: Fact) -> tuple[str, str, str]:
 
 
 def count(facts: Iterable[Fact]) -> tuple[dict[tuple[int, str], Sums], dict[tuple[int, str, str, str], Sums]]:
-    """Rollups by (hour, series) and cells by (hour, publisher, language, main topic) of these stories.
+    """Rollups by (hour, series) and cells by (hour, publisher, language, main topic) of these stories; beside each cell
+    the one over all publishers, named ANY.
 
     Facts must come in the same order each time (the store orders by hour and story), so that a recomputation adds the
     scores in the same order and gives the same bits.
@@ -138,7 +140,9 @@ def count(facts: Iterable[Fact]) -> tuple[dict[tuple[int, str], Sums], dict[tupl
         one = _one(fact)
         for name in names:
             _add(by_series, (fact.hour, name), one)
-        _add(by_cell, (fact.hour, *cell_of(fact)), one)
+        publisher, language, topic = cell_of(fact)
+        _add(by_cell, (fact.hour, publisher, language, topic), one)
+        _add(by_cell, (fact.hour, ANY, language, topic), one)
     return (
         {where: Sums(*sums) for where, sums in by_series.items()},
         {where: Sums(*sums) for where, sums in by_cell.items()},

@@ -46,7 +46,8 @@ def postgres_url(migrated_postgres: str) -> str:
         for table in [*metadata.tables, "article_search"]:
             connection.execute(f"DELETE FROM {table}")  # type: ignore[arg-type]
         connection.execute("SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'")
-        connection.execute("INSERT INTO counters (name, value) VALUES ('data_version', 1)")
+        counters = "('data_version', 1), ('articles', 0), ('samples', 0), ('stories', 0)"
+        connection.execute(f"INSERT INTO counters (name, value) VALUES {counters}")
     return migrated_postgres
 
 

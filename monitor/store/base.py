@@ -185,7 +185,8 @@ class Counting(Protocol):
     def cells(
         self, where: CellFilter, start: datetime, end: datetime, *, step: str = "hour", by: str = ""
     ) -> list[Rollup]:
-        """Added-up cells; `series` of a row is the value of `by` (publisher, language, topic) or `all`."""
+        """Added-up cells; `series` of a row is the value of `by` (publisher, language, topic) or `all`. step: as
+        for rollups."""
         ...
 
     def story_facts(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, select, text
+from sqlalchemy import ColumnElement, Connection, Integer, delete, func, literal, literal_column, select, text
 
-from monitor.rollups import Fact, Member, count, fact_of
+from monitor.rollups import ANY, Fact, Member, count, fact_of
 from monitor.store.reading import ReadingPart
 from monitor.store.schema import (
     SUMS,
     articles,
+    cell_days,
     cells,
     counters,
     dirty_hours,
@@ -19,6 +20,7 @@ from monitor.store.schema import (
     entities,
     mentions,
     predictions,
+    rollup_days,
     rollups,
     series,
     stories,
@@ -113,7 +115,8 @@ class CountingPart(ReadingPart):
         """Stories without articles go, unless they point to the story they were merged into."""
         inside = select(articles.c.id).where(articles.c.story == stories.c.id)
         empty = self.among(stories.c.id, touched) & stories.c.merged_into.is_(None) & ~inside.exists()
-        connection.execute(stories.delete().where(empty))
+        gone = connection.execute(stories.delete().where(empty)).rowcount
+        self.count_by(connection, stories=-gone)
 
     def _compute(
         self, connection: Connection, ids: Sequence[int], model: int, languages: frozenset[str]
@@ -192,6 +195,36 @@ class CountingPart(ReadingPart):
             ("model_id", "hour", "publisher", "language", "topic", *SUMS),
             sorted((model, *cell, *sums) for cell, sums in by_cell.items()),
         )
+        self._add_up_days(connection, model, sorted({hour // 24 for hour in hours}))
+
+    def _add_up_days(self, connection: Connection, model: int, days: Sequence[int]) -> None:
+        """The sums of these days again, from their hours. Both databases add doubles in an order of their own, so a
+        summed score may differ in its last bits; nothing else may."""
+        for kept in (rollup_days, cell_days):
+            connection.execute(kept.delete().where(kept.c.model_id == model, self.among(kept.c.day, days)))
+        for statement in self.day_sums(model, days):
+            connection.execute(statement)
+
+    def day_sums(self, model: int, days: Sequence[int]) -> list[Any]:
+        """Statements that insert the sums of these days, whose rows must be gone."""
+        hours = [hour for day in days for hour in range(day * 24, day * 24 + 24)]
+        statements = []
+        for kept, source, others in (
+            (rollup_days, rollups, ("series_id",)),
+            (cell_days, cells, ("publisher", "language", "topic")),
+        ):
+            by = [source.c[name] for name in others]
+            day = day_of(source.c.hour)
+            added = select(literal(model), *by, day, *(func.sum(source.c[name]) for name in SUMS))
+            added = added.where(source.c.model_id == model, self.among(source.c.hour, hours)).group_by(*by, day)
+            statements.append(kept.insert().from_select(["model_id", *others, "day", *SUMS], added))
+        c = cell_days.c
+        added = select(
+            c.model_id, c.publisher, literal(ANY), literal(ANY), c.day, *(func.sum(c[name]) for name in SUMS)
+        ).where(c.model_id == model, self.among(c.day, days), c.publisher != ANY)
+        names = ["model_id", "publisher", "language", "topic", "day", *SUMS]
+        statements.append(cell_days.insert().from_select(names, added.group_by(c.model_id, c.publisher, c.day)))
+        return statements
 
     def _note_recount(self, connection: Connection, hours: Sequence[int]) -> None:
         """One more in the counter of each day that is counted anew; see `counts_version`."""
@@ -222,6 +255,12 @@ class CountingPart(ReadingPart):
                 insert = self.insert(series).on_conflict_do_nothing(index_elements=["name"])
                 connection.execute(insert, [{"name": name} for name in missing])
         return ids
+
+
+def day_of(hour: Any) -> Any:
+    """Days since 1970 of hours since 1970, rounded down before 1970 too, on both databases."""
+    day: Any = literal_column("24", Integer)
+    return (hour - (hour % day + day) % day) // day
 
 
 def _fact_row(model: int, story: int, fact: Fact) -> tuple[Any, ...]:

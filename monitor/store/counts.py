@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Select, func, literal, literal_column, select
 
-from monitor.domain import CellFilter, DateQuality, Rollup, StoryFact
+from monitor.domain import ALL, DateQuality, StoryFact
 from monitor.store.base import EVERY
-from monitor.store.reading import ReadingPart
 from monitor.store.schema import (
-    SUMS,
+    WORST,
     articles,
-    cells,
     counters,
     rollups,
     series,
     stories,
     story_facts,
 )
+from monitor.store.sums import SumsPart
 from monitor.store.values import (
     hour_of,
     join_names,
@@ -32,37 +31,11 @@ from monitor.store.values import (
 )
 
 PAGE = 2000
+_SHORT = timedelta(days=2)
+_RARE = 1000  # one story in so many
 
 
-class CountsPart(ReadingPart):
-    def rollups(self, series: Sequence[str], start: datetime, end: datetime, *, step: str = "hour") -> list[Rollup]:
-        """Non-empty buckets of the named series in [start, end), ordered by series and time. step: hour, 6h, day, or
-        `all` for one bucket that begins with the span."""
-        with self.read() as connection:
-            live = self._live(connection)
-            if live is None:
-                return []
-            return self._rollups(connection, live.id, sorted(set(series)), start, end, step)
-
-    def _rollups(
-        self, connection: Connection, model: int, names: Sequence[str], start: datetime, end: datetime, step: str
-    ) -> list[Rollup]:
-        r = rollups.c
-        summed = step != "hour"  # an hour is one row already
-        bucket = _bucket(r.hour, step, start)
-        sums = _added(rollups) if summed else [r[name] for name in SUMS]
-        # First the few numbers, then the rows by the primary key: joined with names, SQLite would walk the counts of
-        # every series in the span (51 ms against 0.03 ms for a series of a million articles).
-        named = connection.execute(select(series.c.id, series.c.name).where(self.among(series.c.name, names)))
-        known = {row.id: row.name for row in named}
-        query = select(r.series_id, bucket, *sums).where(
-            r.model_id == model, self.among(r.series_id, known), *_span(r.hour, start, end)
-        )
-        if summed:
-            query = query.group_by(r.series_id, *_grouped(bucket, step))
-        rows = [(known[key], *rest) for key, *rest in connection.execute(query)]
-        return [_rollup(*row) for row in sorted(rows, key=lambda row: (row[0], row[1]))]
-
+class CountsPart(SumsPart):
     def alert_counts(
         self, start: datetime, end: datetime, *, topics_of_entities: bool = True
     ) -> list[tuple[str, int, int, int, float]]:
@@ -109,31 +82,6 @@ class CountsPart(ReadingPart):
             names = connection.execute(select(series.c.name).where(inside.exists())).scalars()
             return sorted(name for name in names if not prefixes or name.startswith(tuple(prefixes)))
 
-    def cells(
-        self, where: CellFilter, start: datetime, end: datetime, *, step: str = "hour", by: str = ""
-    ) -> list[Rollup]:
-        """Added-up cells; `series` of a row is the value of `by` (publisher, language, topic) or `all`."""
-        c = cells.c
-        label: Any = c[by] if by in ("publisher", "language", "topic") else literal("all")
-        bucket = _bucket(c.hour, step, start)
-        with self.read() as connection:
-            live = self._live(connection)
-            if live is None:
-                return []
-            query = select(label, bucket, *_added(cells)).where(c.model_id == live.id, *_span(c.hour, start, end))
-            for column, values in (
-                (c.publisher, where.publishers),
-                (c.language, where.languages),
-                (c.topic, where.topics),
-            ):
-                if values:
-                    query = query.where(column.in_(values))
-            groups = [*([label] if by else []), *_grouped(bucket, step)]
-            # Without a group there would be one row of nothings where nothing is found.
-            query = query.group_by(*groups) if groups else query.having(func.count() > 0)
-            rows = sorted(connection.execute(query).all(), key=lambda row: (row[0], row[1]))
-        return [_rollup(*row) for row in rows]
-
     # ── reading facts ────────────────────────────────────────────────────────────────────────────────────────────
 
     def story_facts(
@@ -153,13 +101,25 @@ class CountsPart(ReadingPart):
             live = self._live(connection)
             if live is None:
                 return []
-            query = _facts(live.id, start, end).where(*self._in_series(series))
+            # A long span has far more stories than are wanted: walk from the most negative on.
+            walk = limit is not None and end - start > _SHORT and self._many(connection, live.id, series, start, end)
+            query = _facts(live.id, start, end, walk=walk).order_by(f.score, f.story)
+            query = query.where(*self._in_series(series)).limit(limit)
             if negative_only:
                 query = query.where(f.sentiment == "negative")
             if counting_only:
                 query = query.where(f.counts)
-            query = query.order_by(f.score, f.story).limit(limit)
             return [_story_fact(row) for row in connection.execute(query)]
+
+    def _many(self, connection: Connection, model: int, series: str, start: datetime, end: datetime) -> bool:
+        """Whether the series has so many stories in the span that some of the most negative are soon met."""
+        if series == EVERY:
+            return True
+        own, everything = (
+            sum(row.stories for row in self._rollups(connection, model, [name], start, end, "day"))
+            for name in (series, ALL)
+        )
+        return own * _RARE >= everything
 
     def _in_series(self, name: str) -> list[ColumnElement[bool]]:
         f = story_facts.c
@@ -206,50 +166,28 @@ class CountsPart(ReadingPart):
             span = span * 2 if len(rows) < PAGE else max(1, span // 2) if len(rows) > 4 * PAGE else span
 
 
-_HOURS = {"6h": 6, "day": 24}
-
-
-def _bucket(hour: Any, step: str, start: datetime) -> Any:
-    """The hour in which the bucket of an hour begins."""
-    if step == "all":
-        return literal(hour_of(us(start)))
-    width = _HOURS.get(step)
-    return hour - hour % width if width else hour
-
-
-def _grouped(bucket: Any, step: str) -> list[Any]:
-    return [] if step == "all" else [bucket]
-
-
-def _added(table: Any) -> list[Any]:
-    return [func.sum(table.c[name]) for name in SUMS]
-
-
 def _span(hour: Any, start: datetime, end: datetime) -> list[ColumnElement[bool]]:
     """Buckets that begin in [start, end)."""
     return [hour >= -(-us(start) // 3_600_000_000), hour < -(-us(end) // 3_600_000_000)]
 
 
-def _rollup(name: str, hour: int, *sums: Any) -> Rollup:
-    values = dict(zip(SUMS, sums, strict=True))
-    score = float(values.pop("score_sum"))
-    return Rollup(series=name, hour=when_hour(int(hour)), score_sum=score, **{key: int(n) for key, n in values.items()})
-
-
-def _facts(model: int, start: datetime, end: datetime) -> Select[Any]:
+def _facts(model: int, start: datetime, end: datetime, *, walk: bool = False) -> Select[Any]:
+    """Facts of the span with key and title. walk: ordered from the most negative on, in the order of that index."""
     f = story_facts.c
-    return (
+    hour = f.hour + 0 if walk else f.hour  # SQLite would take the index of the hours, and sort them all
+    query = (
         select(story_facts, stories.c.key, articles.c.title)
         .join(stories, stories.c.id == f.story)
         .join(articles, articles.c.id == f.first_article)
         .where(
             f.model_id == model,
-            f.hour >= hour_of(us(start)),
-            f.hour <= hour_of(us(end)),
+            hour >= hour_of(us(start)),
+            hour <= hour_of(us(end)),
             f.published >= us(start),
             f.published < us(end),
         )
     )
+    return query.order_by(literal_column(WORST)) if walk else query
 
 
 def _story_fact(row: Any) -> StoryFact:

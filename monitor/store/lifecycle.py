@@ -15,6 +15,7 @@ from monitor.store.database import chunks
 from monitor.store.schema import (
     alerts,
     articles,
+    counters,
     deliveries,
     feeds,
     stories,
@@ -47,6 +48,7 @@ class LifecyclePart(AlertsPart, ScoringPart, CountingPart, CountsPart):
             earliest = min(first_positions[story] for story in (target, *merged))
             self._lower_first_positions(connection, {target: earliest})
             self._mark(connection, [target, *merged])
+            self.count_by(connection, stories=-len(merged))
 
     def remove_samples(self) -> int:
         """Remove sample feeds with all their articles, alerts about them and counts; gives how many articles."""
@@ -58,6 +60,7 @@ class LifecyclePart(AlertsPart, ScoringPart, CountingPart, CountsPart):
             with self.write() as connection:
                 ids = list(connection.execute(select(articles.c.id).where(articles.c.sample).limit(_BATCH)).scalars())
                 self._remove_articles(connection, ids)
+                self.count_by(connection, articles=-len(ids), samples=-len(ids))
             removed += len(ids)
             if len(ids) < _BATCH:
                 break
@@ -106,10 +109,15 @@ class LifecyclePart(AlertsPart, ScoringPart, CountingPart, CountsPart):
                 for chunk in chunks(sorted({row.story for row in rows})):
                     grouped = select(articles.c.story).where(articles.c.story.in_(chunk)).group_by(articles.c.story)
                     old += connection.execute(grouped.having(newest < us(older_than))).scalars()
+                gone = samples = 0
                 for chunk in chunks(old):
-                    ids = list(connection.execute(select(articles.c.id).where(articles.c.story.in_(chunk))).scalars())
-                    self._remove_articles(connection, ids)
-                    removed += len(ids)
+                    those = select(articles.c.id, articles.c.sample).where(articles.c.story.in_(chunk))
+                    found = connection.execute(those).all()
+                    self._remove_articles(connection, [row.id for row in found])
+                    gone += len(found)
+                    samples += sum(row.sample for row in found)
+                self.count_by(connection, articles=-gone, samples=-samples)
+                removed += gone
 
     def _remove_articles(self, connection: Connection, ids: Sequence[int]) -> None:
         a = articles.c
@@ -138,10 +146,12 @@ class LifecyclePart(AlertsPart, ScoringPart, CountingPart, CountsPart):
             polled = connection.execute(select(func.max(feeds.c.last_success))).scalar()
             as_of = max((at for at in (newest, polled) if at is not None), default=None)
             about = self.describe(connection)
-            merged = select(func.count()).select_from(stories).where(stories.c.merged_into.is_not(None))
+            names = ("articles", "samples", "stories")
+            counted = select(counters.c.name, counters.c.value).where(counters.c.name.in_(names))
+            kept = dict(connection.execute(counted).tuples().all())
             return StatusCounts(
-                articles=_count(connection, articles),
-                stories=_count(connection, stories) - int(connection.execute(merged).scalar_one()),
+                articles=kept["articles"],
+                stories=kept["stories"],
                 unscored=waiting,
                 unsupported=unsupported,
                 quarantined=quarantined,
@@ -155,14 +165,8 @@ class LifecyclePart(AlertsPart, ScoringPart, CountingPart, CountsPart):
                 model_version=None if live is None else live.version,
                 data_as_of=None if as_of is None else when(as_of),
                 store=about,
-                samples=int(
-                    connection.execute(select(func.count()).select_from(articles).where(articles.c.sample)).scalar_one()
-                ),
+                samples=kept["samples"],
             )
-
-
-def _count(connection: Connection, table: object) -> int:
-    return int(connection.execute(select(func.count()).select_from(table)).scalar_one())  # type: ignore[arg-type]
 
 
 def _feed_counts(connection: Connection) -> dict[str, int]:

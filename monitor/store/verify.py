@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any
 
 from sqlalchemy import func, select
 
-from monitor.rollups import Fact, Sums, count
+from monitor.rollups import ANY, Fact, Sums, count
 from monitor.store.counting import CountingPart, fact_from
 from monitor.store.schema import (
     SUMS,
+    articles,
+    cell_days,
     cells,
+    counters,
     dirty_hours,
     dirty_stories,
+    rollup_days,
     rollups,
     series,
     stories,
@@ -26,6 +32,7 @@ from monitor.store.values import (
 
 _STORIES = 5000
 _HOURS = 200
+_DAYS = 10
 _MOST = 1000
 
 
@@ -38,7 +45,13 @@ class VerifyPart(CountingPart):
         if live is None:
             return []
         languages = frozenset(load(live.languages))
-        return [*self._verify_facts(live.id, languages), *self._verify_hours(live.id)][:_MOST]
+        checks = chain(
+            self._verify_facts(live.id, languages),
+            self._verify_hours(live.id),
+            self._verify_days(live.id),
+            self._verify_counters(),
+        )
+        return list(islice(checks, _MOST))
 
     def _verify_facts(self, model: int, languages: frozenset[str]) -> Iterable[str]:
         f = story_facts.c
@@ -99,6 +112,73 @@ class VerifyPart(CountingPart):
             yield from _differences("rollup", {tuple(row[:2]): Sums(*row[2:]) for row in kept_series}, by_series, dirty)
             yield from _differences("cell", {tuple(row[:4]): Sums(*row[4:]) for row in kept_cells}, by_cell, dirty)
 
+    def _verify_days(self, model: int) -> Iterable[str]:
+        """Days against the sum of their hours; a summed score may differ in its last bits, see `_add_up_days`."""
+        for kept, source, others in (
+            (rollup_days, rollups, ("series_id",)),
+            (cell_days, cells, ("publisher", "language", "topic")),
+        ):
+            with self.read() as connection:
+                low, high = connection.execute(
+                    select(func.min(source.c.hour), func.max(source.c.hour)).where(source.c.model_id == model)
+                ).one()
+                days = connection.execute(
+                    select(func.min(kept.c.day), func.max(kept.c.day)).where(kept.c.model_id == model)
+                ).one()
+            there = [day for day in (*(None if h is None else h // 24 for h in (low, high)), *days) if day is not None]
+            for first in range(min(there), max(there) + 1, _DAYS) if there else ():
+                yield from self._verify_some_days(model, kept, source, others, range(first, first + _DAYS))
+
+    def _verify_some_days(
+        self, model: int, kept: Any, source: Any, others: Sequence[str], days: range
+    ) -> Iterable[str]:
+        hours = (source.c.hour >= days.start * 24, source.c.hour < days.stop * 24)
+        with self.read() as connection:
+            d = dirty_hours.c
+            marked = select(d.hour).where(d.model_id == model, d.hour.between(days.start * 24, days.stop * 24 - 1))
+            dirty = {hour // 24 for hour in connection.execute(marked).scalars()}
+            query = select(source.c.hour, *(source.c[name] for name in (*others, *SUMS)))
+            expected: dict[Any, list[Any]] = {}
+            for hour, *row in connection.execute(query.where(source.c.model_id == model, *hours)):
+                names, sums = row[: len(others)], row[len(others) :]
+                keys = [(hour // 24, *names)]
+                if source is cells and names[0] != ANY:
+                    keys.append((hour // 24, names[0], ANY, ANY))
+                for key in keys:
+                    before = expected.get(key)
+                    expected[key] = sums if before is None else [a + b for a, b in zip(before, sums, strict=True)]
+            query = select(kept.c.day, *(kept.c[name] for name in (*others, *SUMS)))
+            there = {
+                tuple(row[: 1 + len(others)]): list(row[1 + len(others) :])
+                for row in connection.execute(
+                    query.where(kept.c.model_id == model, kept.c.day.between(days[0], days[-1]))
+                )
+            }
+        for key in sorted(expected.keys() | there.keys()):
+            if key[0] not in dirty and not _same(there.get(key), expected.get(key)):
+                name = " ".join(str(part) for part in key[1:])
+                at = when_hour(key[0] * 24).date().isoformat()
+                is_now, was = _shown(expected.get(key)), _shown(there.get(key))
+                yield f"{kept.name} {name} {at}: kept {was}, recomputed {is_now}"
+
+    def _verify_counters(self) -> Iterable[str]:
+        for name, what in (
+            ("articles", select(func.count()).select_from(articles)),
+            ("samples", select(func.count()).select_from(articles).where(articles.c.sample)),
+            ("stories", select(func.count()).select_from(stories).where(stories.c.merged_into.is_(None))),
+        ):
+            with self.read() as connection:
+                kept = connection.execute(select(counters.c.value).where(counters.c.name == name)).scalar_one_or_none()
+                counted = int(connection.execute(what).scalar_one())
+            if kept != counted:
+                yield f"number of {name}: kept {_shown(kept)}, recounted {counted}"
+
+
+def _same(kept: list[Any] | None, computed: list[Any] | None) -> bool:
+    if kept is None or computed is None:
+        return kept is computed
+    return all(math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9) for a, b in zip(kept, computed, strict=True))
+
 
 def _differences(what: str, kept: Mapping[Any, Sums], computed: Mapping[Any, Sums], dirty: set[int]) -> Iterable[str]:
     for key in sorted(kept.keys() | computed.keys()):
@@ -109,4 +189,6 @@ def _differences(what: str, kept: Mapping[Any, Sums], computed: Mapping[Any, Sum
 
 
 def _shown(value: Any) -> str:
-    return "nothing" if value is None else str(tuple(value))
+    if value is None:
+        return "nothing"
+    return str(tuple(value)) if isinstance(value, Iterable) else str(value)

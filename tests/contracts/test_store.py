@@ -698,6 +698,7 @@ def test_verify_names_what_differs(store: SqlStore) -> None:
         connection.exec_driver_sql("UPDATE story_facts SET score = 5")
     told = "\n".join(store.verify_rollups())
     assert "story article-1" in told and "rollup all 2026-03-12T10:00" in told and "cell Harbour Post" in told
+    assert "rollup_days" in told, "days no longer add up to their hours"
 
 
 # ── entities ─────────────────────────────────────────────────────────────────────────────────────────────────────

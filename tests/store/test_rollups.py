@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.domain import series_of
-from monitor.rollups import HOUR_US, Fact, Member, count, fact_of
+from monitor.rollups import ANY, HOUR_US, Fact, Member, count, fact_of
 
 ENGLISH = frozenset({"en"})
 
@@ -101,8 +101,10 @@ def test_cells_add_up_to_all_stories_whatever_comes(stories: list[list[Member]])
     ordered = [sorted(those, key=lambda one: (one.published, one.id)) for those in stories]
     facts = [made for made in (fact_of(those, (), ENGLISH) for those in ordered) if made is not None]
     by_series, by_cell = count(facts)
-    assert sum(sums.stories for sums in by_cell.values()) == len(facts)
-    assert sum(sums.articles for sums in by_cell.values()) == sum(made.articles for made in facts)
+    for everyone in (False, True):  # the cells of the publishers, and those over all of them
+        part = [sums for cell, sums in by_cell.items() if (cell[1] == ANY) is everyone]
+        assert sum(sums.stories for sums in part) == len(facts)
+        assert sum(sums.articles for sums in part) == sum(made.articles for made in facts)
     for sums in (*by_series.values(), *by_cell.values()):
         assert sums.negative + sums.neutral + sums.positive == sums.stories
         assert 0 <= sums.alert_negative <= min(sums.negative, sums.alert_stories)

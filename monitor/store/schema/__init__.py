@@ -1,0 +1,83 @@
+"""The tables, as SQLAlchemy Core. One schema for SQLite and PostgreSQL; what differs is in migrations and search.
+
+How times, positions and lists are kept is in values.py.
+"""
+
+from monitor.store.schema.base import APPLICATION_ID, HEAD, Id, metadata
+from monitor.store.schema.counts import (
+    SUMS,
+    WORST,
+    cell_days,
+    cells,
+    dirty_hours,
+    dirty_stories,
+    rollup_days,
+    rollups,
+    series,
+    story_facts,
+)
+from monitor.store.schema.desk import (
+    alert_events,
+    alerts,
+    audit,
+    beats,
+    channels,
+    deliveries,
+    rules,
+    settings,
+    silences,
+    verdicts,
+)
+from monitor.store.schema.news import (
+    articles,
+    counters,
+    entities,
+    feeds,
+    mentions,
+    model_history,
+    models,
+    prediction_topics,
+    predictions,
+    revisions,
+    stories,
+    work,
+)
+
+__all__ = [
+    "APPLICATION_ID",
+    "HEAD",
+    "SUMS",
+    "WORST",
+    "Id",
+    "alert_events",
+    "alerts",
+    "articles",
+    "audit",
+    "beats",
+    "cell_days",
+    "cells",
+    "channels",
+    "counters",
+    "deliveries",
+    "dirty_hours",
+    "dirty_stories",
+    "entities",
+    "feeds",
+    "mentions",
+    "metadata",
+    "model_history",
+    "models",
+    "prediction_topics",
+    "predictions",
+    "revisions",
+    "rollup_days",
+    "rollups",
+    "rules",
+    "series",
+    "settings",
+    "silences",
+    "stories",
+    "story_facts",
+    "verdicts",
+    "work",
+]

@@ -1,0 +1,191 @@
+"""Reading rollups and cells: hours where hours are asked for, and days for the whole days of a longer span."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, func, literal, select
+
+from models.labels import TOPICS
+from monitor.domain import ALL, CellFilter, Rollup
+from monitor.rollups import ANY
+from monitor.store.reading import ReadingPart
+from monitor.store.schema import SUMS, cell_days, cells, rollup_days, rollups, series
+from monitor.store.values import hour_of, us, when_hour
+
+_SEEK_HOURS = 10_000  # up to so many hours of few publishers are looked up one by one
+_SEEK_PUBLISHERS = 8
+_WIDTH = {"hour": 1, "6h": 6, "day": 24}  # hours
+
+
+class Part(NamedTuple):
+    """Rows of one table whose `column`, in units of so many hours, lies in [first, last)."""
+
+    table: Any
+    column: Any
+    hours: int
+    first: int
+    last: int
+
+
+class SumsPart(ReadingPart):
+    def rollups(self, series: Sequence[str], start: datetime, end: datetime, *, step: str = "hour") -> list[Rollup]:
+        """Non-empty buckets of the named series in [start, end), ordered by series and time. step: hour, 6h, day, or
+        `all` for one bucket that begins with the span."""
+        with self.read() as connection:
+            live = self._live(connection)
+            if live is None:
+                return []
+            return self._rollups(connection, live.id, sorted(set(series)), start, end, step)
+
+    def _rollups(
+        self, connection: Connection, model: int, names: Sequence[str], start: datetime, end: datetime, step: str
+    ) -> list[Rollup]:
+        known = select(series.c.id, series.c.name).where(self.among(series.c.name, names))
+        named = {row.id: row.name for row in connection.execute(known)}
+        rows: list[tuple[str, int, Sequence[Any]]] = []
+        for part in _parts(rollup_days, rollups, start, end, step):
+            c, key, bucket = part.table.c, part.table.c.series_id, _bucket(part, step)
+            within = (part.column >= part.first, part.column < part.last)
+            own = (c.model_id == model, self.among(key, named), *within)
+            if bucket is part.column:  # one row already
+                query = select(key, bucket, *(c[name] for name in SUMS)).where(*own)
+            else:
+                groups = [key] if bucket is None else [key, bucket]
+                at = literal(0) if bucket is None else bucket
+                query = select(key, at, *(func.sum(c[name]) for name in SUMS)).where(*own).group_by(*groups)
+            for series_id, at, *sums in connection.execute(query):
+                rows.append((named[series_id], at * part.hours, sums))
+        return _added(rows, step, start)
+
+    def cells(
+        self, where: CellFilter, start: datetime, end: datetime, *, step: str = "hour", by: str = ""
+    ) -> list[Rollup]:
+        """Added-up cells; `series` of a row is the value of `by` (publisher, language, topic) or `all`. step: as for
+        rollups."""
+        rows: list[tuple[str, int, Sequence[Any]]] = []
+        with self.read() as connection:
+            live = self._live(connection)
+            if live is None:
+                return []
+            values = self._values(connection, where, by)
+            for part in _parts(cell_days, cells, start, end, step):
+                rows += self._cells(connection, part, live.id, where, values, by, step)
+        return _added(rows, step, start)
+
+    def _values(self, connection: Connection, where: CellFilter, by: str) -> dict[str, list[str]]:
+        """The values that each part of the key may have. A part that nobody asks about is ANY where such sums are
+        kept, over all publishers or over all languages and topics; else every value that there is."""
+        of_publishers = bool(where.publishers) or by == "publisher"
+        of_topics = bool(where.languages or where.topics) or by in ("language", "topic")
+        if not of_publishers:
+            publishers = [ANY]
+        else:
+            publishers = sorted(set(where.publishers)) or self._labels(connection, "publisher:")
+        if of_publishers and not of_topics:
+            return {"publisher": publishers, "language": [ANY], "topic": [ANY]}
+        return {
+            "publisher": publishers,
+            "language": sorted(set(where.languages)) or self._labels(connection, "language:"),
+            "topic": sorted(set(where.topics)) or list(TOPICS),
+        }
+
+    def _labels(self, connection: Connection, prefix: str) -> list[str]:
+        """Names of the series with this prefix, without it."""
+        name = series.c.name
+        if self.is_sqlite:  # LIKE folds case there and cannot use the index
+            inside: ColumnElement[bool] = (name >= prefix) & (name < prefix[:-1] + chr(ord(prefix[-1]) + 1))
+        else:
+            inside = name.startswith(prefix, autoescape=True)
+        return [one[len(prefix) :] for one in connection.execute(select(name).where(inside)).scalars()]
+
+    def _cells(
+        self,
+        connection: Connection,
+        part: Part,
+        model: int,
+        where: CellFilter,
+        values: dict[str, list[str]],
+        by: str,
+        step: str,
+    ) -> Iterator[tuple[str, int, Sequence[Any]]]:
+        table, column, hours, first, last = part
+        c = table.c
+        wheres: list[ColumnElement[bool]] = [c.model_id == model, self.among(c.publisher, values["publisher"])]
+        if table is cell_days:
+            wheres += [self.among(c.language, values["language"]), self.among(c.topic, values["topic"])]
+        else:  # the key begins with the hour: a publisher is found within each, the rest are few
+            if where.languages:
+                wheres.append(self.among(c.language, values["language"]))
+            if where.topics:
+                wheres.append(self.among(c.topic, values["topic"]))
+        if table is cells and last - first <= _SEEK_HOURS and len(values["publisher"]) <= _SEEK_PUBLISHERS:
+            wheres.append(self.among(c.hour, range(first, last)))
+        else:
+            wheres += [column >= first, column < last]
+        bucket = _bucket(part, step)
+        # "+ 0": SQLite would read every cell of the span in the order of the groups, to save sorting a few.
+        groups = [] if bucket is None else [bucket + 0]
+        groups += [c[by]] if by else []
+        query = select(*groups, *(func.sum(c[name]) for name in SUMS)).where(*wheres)
+        for row in connection.execute(query.group_by(*groups)):
+            sums = row[len(groups) :]
+            if sums[0] is not None:  # a sum without groups over nothing
+                yield (row[len(groups) - 1] if by else ALL), (0 if bucket is None else row[0] * hours), sums
+
+
+def _first(moment: datetime) -> int:
+    """The first hour that begins at or after a moment."""
+    return -(-us(moment) // 3_600_000_000)
+
+
+def _parts(days: Any, hours: Any, start: datetime, end: datetime, step: str) -> list[Part]:
+    """How the buckets that begin in [start, end) are read: whole days as days, the rest as hours."""
+    first, last = _first(start), _first(end)
+    begin, done = -(-first // 24), last // 24
+    if step in ("hour", "6h") or begin >= done:
+        parts = [Part(hours, hours.c.hour, 1, first, last)]
+    else:
+        parts = [
+            Part(hours, hours.c.hour, 1, first, begin * 24),
+            Part(days, days.c.day, 24, begin, done),
+            Part(hours, hours.c.hour, 1, done * 24, last),
+        ]
+    return [part for part in parts if part.first < part.last]
+
+
+def _bucket(part: Part, step: str) -> Any:
+    """The bucket of a row in units of its part; None when the whole part is one bucket."""
+    if step == "all":
+        return None
+    width = _WIDTH[step]
+    return part.column if width == part.hours else part.column - part.column % width
+
+
+def _added(rows: Iterable[tuple[str, int, Sequence[Any]]], step: str, start: datetime) -> list[Rollup]:
+    """Rows (name, hour, sums) by name and bucket, in order; the same bucket may come from several parts."""
+    sums: dict[tuple[str, int], list[Any]] = {}
+    first = hour_of(us(start))
+    for name, hour, values in rows:
+        key = (name, first if step == "all" else hour)
+        there = sums.get(key)
+        sums[key] = list(values) if there is None else [a + b for a, b in zip(there, values, strict=True)]
+    return [_rollup(name, hour, values) for (name, hour), values in sorted(sums.items())]
+
+
+def _rollup(name: str, hour: int, sums: list[Any]) -> Rollup:
+    articles, stories, negative, neutral, positive, score_sum, alert_stories, alert_negative = sums
+    return Rollup(
+        series=name,
+        hour=when_hour(int(hour)),
+        articles=int(articles),
+        stories=int(stories),
+        negative=int(negative),
+        neutral=int(neutral),
+        positive=int(positive),
+        score_sum=float(score_sum),
+        alert_stories=int(alert_stories),
+        alert_negative=int(alert_negative),
+    )
