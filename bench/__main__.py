@@ -17,6 +17,8 @@ BENCHES = {
     "spike": "bench.spike",
     "stories": "bench.stories",
     "mentions": "bench.mentions",
+    "query": "bench.query",
+    "scale": "bench.scale",
 }
 
 

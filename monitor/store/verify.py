@@ -78,6 +78,26 @@ class VerifyPart(CountingPart):
                 if was != is_now:
                     yield f"story {keys.get(story, story)}: kept {_shown(was)}, recomputed {_shown(is_now)}"
 
+    def verify_span(self, hours: range) -> Iterable[str]:
+        """The same for the stories, hours and days of some whole days (hours since 1970): a sample of a large store."""
+        with self.read() as connection:
+            live = self._live(connection)
+            if live is None:
+                return
+            languages = frozenset(load(live.languages))
+            f = story_facts.c
+            query = select(f.story, *(f[name] for name in Fact._fields))
+            inside = query.where(f.model_id == live.id, f.hour.between(hours[0], hours[-1]))
+            kept = {row.story: fact_from(row, skip=1) for row in connection.execute(inside)}
+            computed = self._compute(connection, sorted(kept), live.id, languages)
+        for story, fact in kept.items():
+            if computed.get(story) != fact:
+                yield f"story {story}: kept {_shown(fact)}, recomputed {_shown(computed.get(story))}"
+        yield from self._verify_some_hours(live.id, hours)
+        days = range(hours[0] // 24, hours[-1] // 24 + 1)
+        yield from self._verify_some_days(live.id, rollup_days, rollups, ("series_id",), days)
+        yield from self._verify_some_days(live.id, cell_days, cells, ("publisher", "language", "topic"), days)
+
     def _verify_hours(self, model: int) -> Iterable[str]:
         with self.read() as connection:
             bounds = [
@@ -89,28 +109,30 @@ class VerifyPart(CountingPart):
             return
         low, high = min(low for low, _ in there), max(high for _, high in there)
         for first in range(low, high + 1, _HOURS):
-            hours = range(first, first + _HOURS)
-            with self.read() as connection:
-                d = dirty_hours.c
-                dirty = set(
-                    connection.execute(
-                        select(d.hour).where(d.model_id == model, d.hour.between(hours[0], hours[-1]))
-                    ).scalars()
+            yield from self._verify_some_hours(model, range(first, first + _HOURS))
+
+    def _verify_some_hours(self, model: int, hours: range) -> Iterable[str]:
+        with self.read() as connection:
+            d = dirty_hours.c
+            dirty = set(
+                connection.execute(
+                    select(d.hour).where(d.model_id == model, d.hour.between(hours[0], hours[-1]))
+                ).scalars()
+            )
+            by_series, by_cell = count(self._facts_in(connection, model, hours))
+            r, c = rollups.c, cells.c
+            kept_series = connection.execute(
+                select(r.hour, series.c.name, *(r[name] for name in SUMS))
+                .join(series, series.c.id == r.series_id)
+                .where(r.model_id == model, r.hour.between(hours[0], hours[-1]))
+            ).all()
+            kept_cells = connection.execute(
+                select(c.hour, c.publisher, c.language, c.topic, *(c[name] for name in SUMS)).where(
+                    c.model_id == model, c.hour.between(hours[0], hours[-1])
                 )
-                by_series, by_cell = count(self._facts_in(connection, model, hours))
-                r, c = rollups.c, cells.c
-                kept_series = connection.execute(
-                    select(r.hour, series.c.name, *(r[name] for name in SUMS))
-                    .join(series, series.c.id == r.series_id)
-                    .where(r.model_id == model, r.hour.between(hours[0], hours[-1]))
-                ).all()
-                kept_cells = connection.execute(
-                    select(c.hour, c.publisher, c.language, c.topic, *(c[name] for name in SUMS)).where(
-                        c.model_id == model, c.hour.between(hours[0], hours[-1])
-                    )
-                ).all()
-            yield from _differences("rollup", {tuple(row[:2]): Sums(*row[2:]) for row in kept_series}, by_series, dirty)
-            yield from _differences("cell", {tuple(row[:4]): Sums(*row[4:]) for row in kept_cells}, by_cell, dirty)
+            ).all()
+        yield from _differences("rollup", {tuple(row[:2]): Sums(*row[2:]) for row in kept_series}, by_series, dirty)
+        yield from _differences("cell", {tuple(row[:4]): Sums(*row[4:]) for row in kept_cells}, by_cell, dirty)
 
     def _verify_days(self, model: int) -> Iterable[str]:
         """Days against the sum of their hours; a summed score may differ in its last bits, see `_add_up_days`."""

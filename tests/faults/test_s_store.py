@@ -20,7 +20,7 @@ from sqlalchemy import event
 from monitor.domain import ArticleQuery
 from monitor.errors import StoreBusyError, StoreError
 from monitor.store import open_store
-from monitor.store.schema import articles
+from monitor.store.schema import HEAD, articles
 from monitor.store.sql import SqlStore
 from tests.store.made import LEASE, NOW, article, go_live, said, score, settle
 from tests.stores import OpenStore
@@ -307,7 +307,7 @@ def test_S6_a_foreign_or_newer_postgresql_is_refused(postgres_url: str, open_at:
             open_store(postgres_url)
     finally:
         with store.write() as connection:
-            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+            connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{HEAD}'")
     with pytest.raises(StoreError, match="cannot be reached"):
         open_store("postgresql://nobody@127.0.0.1:1/none")
 
