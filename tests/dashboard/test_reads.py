@@ -65,7 +65,7 @@ def test_counts_of_a_series_are_found_by_their_key_and_not_by_walking_all_series
 
     def explain(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         nonlocal inside
-        if inside or " rollups" not in statement:
+        if inside or not (" rollups" in statement or " rollup_days" in statement):
             return
         inside = True
         rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
@@ -78,6 +78,6 @@ def test_counts_of_a_series_are_found_by_their_key_and_not_by_walking_all_series
             assert store.rollups(["all", "topic:litigation"], now - timedelta(days=30), now, step=step) is not None
     finally:
         event.remove(store.engine, "before_cursor_execute", explain)
-    assert len(plans) == 4
+    assert len(plans) >= 4
     for plan in plans:
         assert "rollups USING PRIMARY KEY (model_id=? AND series_id=? AND hour>? AND hour<?)" in plan
