@@ -80,4 +80,4 @@ def test_counts_of_a_series_are_found_by_their_key_and_not_by_walking_all_series
         event.remove(store.engine, "before_cursor_execute", explain)
     assert len(plans) >= 4
     for plan in plans:
-        assert "rollups USING PRIMARY KEY (model_id=? AND series_id=? AND hour>? AND hour<?)" in plan
+        assert "USING PRIMARY KEY (model_id=? AND series_id=? AND " in plan
