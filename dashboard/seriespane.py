@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NoReturn
@@ -21,7 +22,7 @@ _STORIES: Final = 15
 
 def ranking(reads: Reads, names: Sequence[str], span: Span) -> pd.DataFrame:
     """Counts of each series over the span, with the change against the span before; columns series, stories,
-    negative, share, change (whole percentage points; None where one of the two spans is empty)."""
+    negative, share, change (whole percentage points; NaN where one of the two spans is empty)."""
     before = Span(start=span.start - span.length, end=span.start)
     now, then = reads.totals(names, span.start, span.end), reads.totals(names, before.start, before.end)
     rows = []
@@ -30,15 +31,8 @@ def ranking(reads: Reads, names: Sequence[str], span: Span) -> pd.DataFrame:
         old_stories, old_negative = then.get(name, (0, 0))
         share = negative / stories if stories else float("nan")
         old = old_negative / old_stories if old_stories else float("nan")
-        rows.append(
-            (
-                name,
-                stories,
-                negative,
-                100 * share,
-                round(100 * (share - old)) + 0.0 if share == share and old == old else None,
-            )
-        )
+        moved = 100 * (share - old)
+        rows.append((name, stories, negative, 100 * share, moved if math.isnan(moved) else round(moved)))
     return pd.DataFrame(rows, columns=["series", "stories", "negative", "share", "change"])
 
 

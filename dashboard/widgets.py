@@ -218,6 +218,7 @@ def choose(
         selection_mode="single-row",
         selection_default={"selection": {"rows": [] if place is None else [place], "columns": [], "cells": []}},
         alt=alt or None,
+        placeholder="–",
     )
     rows = event.selection.rows
     if not rows or rows[0] >= len(names):
