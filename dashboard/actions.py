@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dashboard import context
-from monitor import desk, people, promotion, upkeep
+from monitor import desk, keeping, people, promotion, upkeep
 from monitor.alerts.rules import rules_from_toml
 from monitor.domain import (
     ChannelConfig,
@@ -234,3 +234,19 @@ def save_quiet_hours(value: dict[str, Any]) -> None:
 def grant(who: str, role: str) -> None:
     """Give a login a role, or take it back with an empty one. Raises `SettingsError` naming what is wrong."""
     people.grant(_store(), who, role, context.person(), context.now())
+
+
+def save_retention(days: int) -> None:
+    """How long articles are kept; 0 is for ever. Raises `SettingsError` for fewer days than alerts rest on."""
+    keeping.save_retention(_store(), days, context.person(), context.now())
+
+
+# ── results that are kept ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def keep_result(name: str, content: bytes) -> keeping.Kept:
+    return keeping.keep(_store(), context.app().settings.home_path, name, content, context.person(), context.now())
+
+
+def forget_result(name: str) -> None:
+    keeping.forget(_store(), context.app().settings.home_path, name, context.person(), context.now())

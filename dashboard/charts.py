@@ -301,6 +301,15 @@ def calibration(bins: pd.DataFrame, words: Words) -> go.Figure:
     return _finish(figure, 300)
 
 
+def ink(figure: go.Figure, colour: str) -> None:
+    """The colour of every label of the chart."""
+    figure.update_layout(legend={"font": {"color": colour}})
+    axis = {"tickfont": {"color": colour}, "title": {"font": {"color": colour}}}
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis)
+    figure.update_annotations(font={"color": colour})
+
+
 def _stacked(first: pd.DataFrame, second: pd.DataFrame) -> list[list[list[float]]]:
     """Two tables of one shape as cells of pairs, gaps as zero."""
     return [

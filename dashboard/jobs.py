@@ -1,22 +1,26 @@
-"""Scoring of long tables in a process of its own, so that the pages of other people stay quick.
+"""Scoring of long tables and documents in a process of its own, so that the pages of other people stay quick.
 
-`python -m models score` does the work in a private temporary folder; the page only looks at its progress. The folder
-goes with the job, and the process with the session that started it.
+`python -m models score` or `python -m dashboard.scorer` does the work in a private temporary folder; the page only
+looks at its progress. The folder goes with the job, and the process with the session that started it.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 import tempfile
 import threading
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import pandas as pd
 
+from dashboard.scorer import read_scores
+from models.longtext import DocumentScore
 from monitor.errors import UploadError
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -27,25 +31,18 @@ _turns = threading.BoundedSemaphore(AT_ONCE)
 _PERCENT: Final = re.compile(r"(\d{1,3})%\|")
 
 
-class Job:
-    """One table being scored. `progress()` never blocks; `result()` is the table once it is done."""
+class Process:
+    """Something being scored in a process of its own. `progress()` never blocks."""
 
-    def __init__(self, table: pd.DataFrame, column: str, name: str, model: str | None, threads: int = 1) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.rows = len(table)
         self._folder = tempfile.TemporaryDirectory(prefix="headwind-score-")
-        self._source = Path(self._folder.name) / "in.csv"
-        self._target = Path(self._folder.name) / "out.csv"
+        self._source = Path(self._folder.name) / "in"
+        self._target = Path(self._folder.name) / "out"
         self._errors = Path(self._folder.name) / "stderr"
-        table.to_csv(self._source, index=False)
-        self._command = [
-            *(sys.executable, "-m", "models", "score", "--in", str(self._source), "--out", str(self._target)),
-            *("--text-column", column, "--threads", str(threads)),
-            *(("--model", model) if model else ()),
-        ]
+        self._command: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._finalizer: weakref.finalize | None = None
-        self._start()
 
     def _start(self) -> bool:
         """Take a turn when one is free."""
@@ -76,15 +73,15 @@ class Job:
         found = _PERCENT.findall(self._tail())
         return min(1.0, int(found[-1]) / 100) if found else 0.0
 
-    def result(self) -> pd.DataFrame:
-        """The table with the added columns. Raises `UploadError` with the process's own last line when it failed."""
+    def _finished(self) -> Path:
+        """The file with the result. Raises `UploadError` with the process's own last line when it failed."""
         if not self.done or self._process is None:
             raise UploadError(f"{self.name}: not scored yet")
         if self._process.returncode != 0 or not self._target.exists():
             lines = [line for line in self._tail().replace("\r", "\n").splitlines() if line.strip()]
             reason = lines[-1].replace(str(self._source), self.name) if lines else f"status {self._process.returncode}"
             raise UploadError(f"{self.name}: {reason}")
-        return pd.read_csv(self._target, keep_default_na=False, dtype=str)
+        return self._target
 
     def stop(self) -> None:
         if self._finalizer is not None:
@@ -96,6 +93,41 @@ class Job:
         with self._errors.open("rb") as file:
             file.seek(max(0, self._errors.stat().st_size - 4000))
             return file.read().decode("utf-8", errors="replace")
+
+
+class Job(Process):
+    """One table being scored; `result()` is the table with the added columns once it is done."""
+
+    def __init__(self, table: pd.DataFrame, column: str, name: str, model: str | None, threads: int = 1) -> None:
+        super().__init__(name)
+        self.rows = len(table)
+        self._source, self._target = self._source.with_suffix(".csv"), self._target.with_suffix(".csv")
+        table.to_csv(self._source, index=False)
+        self._command = [
+            *(sys.executable, "-m", "models", "score", "--in", str(self._source), "--out", str(self._target)),
+            *("--text-column", column, "--threads", str(threads)),
+            *(("--model", model) if model else ()),
+        ]
+        self._start()
+
+    def result(self) -> pd.DataFrame:
+        return pd.read_csv(self._finished(), keep_default_na=False, dtype=str)
+
+
+class DocumentsJob(Process):
+    """Documents being scored; `result()` gives their scores in order once they are done."""
+
+    def __init__(self, texts: Sequence[str], name: str, model: str | None, threads: int = 1) -> None:
+        super().__init__(name)
+        self._source.write_text(json.dumps(list(texts)), encoding="utf-8")
+        self._command = [
+            *(sys.executable, "-m", "dashboard.scorer", str(self._source), str(self._target)),
+            *("--threads", str(threads), *(("--model", model) if model else ())),
+        ]
+        self._start()
+
+    def result(self) -> list[DocumentScore]:
+        return read_scores(self._finished().read_text(encoding="utf-8"))
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -100,6 +100,26 @@ def highlighted(text: str, words_of: Sequence[tuple[int, int, float]], sentiment
     return f'<div style="white-space:pre-wrap;line-height:1.7;{_WRAP}">{"".join(pieces)}</div>'
 
 
+def sentences(text: str, parts: Sequence[tuple[int, int, str, float, str]]) -> str:
+    """The text with each sentence shaded in the colour of its sentiment, by how sure the model is, behind its sign.
+
+    parts: (start, end, sentiment, strength from 0 to 1, words for the hover), in order; what lies between stays as it
+    is, and neutral sentences stay plain.
+    """
+    pieces, reached = [], 0
+    for start, end, sentiment, strength, hover in parts:
+        pieces.append(escape(text[reached:start]))
+        inner = escape(text[start:end])
+        if sentiment in ("negative", "positive"):
+            red, green, blue = (int(palette.SENTIMENT[sentiment][i : i + 2], 16) for i in (1, 3, 5))
+            style = f"background:rgba({red},{green},{blue},{0.08 + 0.3 * strength:.2f});color:inherit;padding:.1rem 0"
+            inner = f'<mark style="{style}">{mark(sentiment)}&#8288;{inner}</mark>'
+        pieces.append(f'<span title="{escape(hover)}">{inner}</span>')
+        reached = max(reached, end)
+    pieces.append(escape(text[reached:]))
+    return f'<div style="white-space:pre-wrap;line-height:1.75;{_WRAP}">{"".join(pieces)}</div>'
+
+
 def story_line(title: str, detail: str, url: str | None, sentiment: str = "") -> str:
     """One story: sign, title (a link when its address is safe), and who and when below."""
     link = safe_link(url)

@@ -16,6 +16,10 @@ BAND: Final = "rgba(135, 147, 160, 0.28)"
 GRID: Final = "rgba(135, 147, 160, 0.22)"
 MUTED: Final = "rgba(135, 147, 160, 0.85)"
 
+INK_LIGHT: Final = "#4A5561"
+INK_DARK: Final = "#B4BEC8"
+"""Labels of charts on the light and on the dark background, at a contrast of more than 4.5:1."""
+
 SENTIMENT: Final = {"negative": NEGATIVE, "neutral": NEUTRAL, "positive": POSITIVE}
 MARK: Final = {"negative": "▼", "neutral": "■", "positive": "▲"}
 SEVERITY: Final = {"info": POSITIVE, "warning": "#C79A1B", "critical": NEGATIVE}

@@ -111,7 +111,7 @@ def _verdict(row: ScoredArticle, words: Words) -> None:
     article = row.article
     with st.container(horizontal=True, vertical_alignment="center"):
         st.html(markup.dim(words("verdict.ask")))
-        if st.button(words("verdict.right"), key=f"right.{article.id}", icon=":material/check:"):
+        if st.button(words("verdict.right"), key=f"right.{article.id}", icon=":material/check:", shortcut="y"):
             actions.judge_article(article.id, right=True)
             st.toast(words("verdict.saved"))
         with (

@@ -51,6 +51,12 @@ def read(file_id: str, name: str, _content: bytes) -> Upload:
     )
 
 
+def pasted(text: str, name: str) -> Upload:
+    """A pasted text in the form of a document."""
+    mark = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+    return Upload(identity=mark, name=name, text=text, table=None, likely=0, notes=())
+
+
 @st.cache_data(ttl=1800, max_entries=64, show_spinner=False, scope="session")
 def scored(identity: str, text: str) -> DocumentScore:
     """The document's score, asked for once a session."""

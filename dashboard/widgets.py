@@ -174,6 +174,7 @@ def chart(
 ) -> Any:
     """A chart under its title, with the table behind it one click away; gives the selection when asked for."""
     words = context.words()
+    charts.ink(figure, palette.INK_DARK if st.context.theme.type == "dark" else palette.INK_LIGHT)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
         title(text, note)
         with st.popover(words("chart.table"), type="tertiary", key=f"{key}.table"):
@@ -205,10 +206,12 @@ def choose(
     """
     names = [str(one) for one in ids]
     wanted = st.query_params.get(parameter)
+    # A choice made outside the table is another table too, with that row chosen.
+    turn = st.session_state.get(f"turn.{parameter}", 0)
     place = names.index(wanted) if wanted in names else 0 if fallback and names else None
     event = st.dataframe(
         table,
-        key=f"{key}.{zlib.crc32(repr(names).encode()):08x}",
+        key=f"{key}.{zlib.crc32(repr(names).encode()):08x}.{turn}",
         hide_index=True,
         width="stretch",
         height=height,
@@ -227,6 +230,12 @@ def choose(
     if chosen != wanted:
         st.query_params[parameter] = chosen
     return chosen
+
+
+def choose_other(parameter: str, chosen: str) -> None:
+    """Choose a row of a `choose` table from outside it; for the callback of a button."""
+    st.query_params[parameter] = chosen
+    st.session_state[f"turn.{parameter}"] = st.session_state.get(f"turn.{parameter}", 0) + 1
 
 
 def number(text: str | None) -> int | None:

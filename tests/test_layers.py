@@ -40,6 +40,7 @@ LAYERS: list[tuple[str, set[str]]] = [
             "monitor.digest",
             "monitor.desk",
             "monitor.drift",
+            "monitor.keeping",
             "monitor.login",
             "monitor.mentions",
             "monitor.people",

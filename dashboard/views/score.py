@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final
 
 import pandas as pd
 import streamlit as st
 
-from dashboard import context, jobs, markup, tables, uploads, widgets
+from dashboard import actions, context, jobs, markup, times, uploads, widgets
 from dashboard.i18n import Words
 from dashboard.safe import plain
-from dashboard.scored import document_pane, score_texts, summary_row
+from dashboard.scored import document_pane, downloads, score_texts, summary_row
 from dashboard.uploads import Upload
-from models.longtext import DocumentScore, score_document
+from models.longtext import DocumentScore
+from monitor import keeping
 from monitor.errors import UploadError
 
 IN_PROCESS_ROWS: Final = 200
 """A table with more rows is scored by a process of its own."""
 
+IN_PROCESS_CHARS: Final = 20_000
+"""Documents with more characters between them are scored by a process of its own."""
+
 PASTE_LIMIT: Final = 200_000
 _PASTED: Final = "score.pasted"
 _JOB: Final = "score.job"
 _DONE: Final = "score.done"
+_SCORED: Final = "score.scored"
+_DOCUMENTS: Final = "score.documents.running"
 _HEAD: Final = 500
 
 
@@ -43,6 +48,40 @@ def page() -> None:
         label_visibility="collapsed",
     )
     (_paste if mode == "paste" else _upload)(words)
+    _kept(words)
+
+
+def _kept(words: Words) -> None:
+    """Results that somebody asked to keep."""
+    home = context.app().settings.home_path
+    found = keeping.kept(home)
+    if not found:
+        return
+    with st.expander(words("score.kept_title", n=len(found))):
+        st.dataframe(
+            pd.DataFrame(
+                {
+                    words("score.kept_at"): [times.moment(one.at, context.zone()) for one in found],
+                    words("column.file"): [one.name for one in found],
+                    words("score.kept_size"): [round(one.size / 1024, 1) for one in found],
+                }
+            ),
+            hide_index=True,
+            width="stretch",
+        )
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            name = st.selectbox(words("score.which"), [one.name for one in found], width=420)
+            if name:
+                st.download_button(
+                    words("score.download"),
+                    data=lambda: keeping.read_kept(home, name),
+                    file_name=name,
+                    mime="text/csv",
+                    on_click="ignore",
+                )
+                if context.may("analyst") and st.button(words("score.forget")):
+                    actions.forget_result(name)
+                    st.rerun()
 
 
 def _paste(words: Words) -> None:
@@ -51,17 +90,23 @@ def _paste(words: Words) -> None:
         text = st.text_area(
             words("score.text"), height=260, max_chars=PASTE_LIMIT, placeholder=words("score.placeholder")
         )
-        if st.form_submit_button(words("score.go"), type="primary"):
-            with st.spinner(words("score.working")):
-                st.session_state[_PASTED] = (
-                    (text, score_document(context.app().classifier(), text)) if text.strip() else None
-                )
+        asked = st.form_submit_button(words("score.go"), type="primary")
     with right:
-        pasted: tuple[str, DocumentScore] | None = st.session_state.get(_PASTED)
+        if asked:
+            st.session_state[_PASTED] = text if text.strip() else None
+        pasted: str | None = st.session_state.get(_PASTED)
         if pasted is None:
             widgets.empty(words("score.nothing"), words("score.nothing_hint"))
-        else:
-            document_pane(*pasted, key="pasted")
+            return
+        scores: dict[str, DocumentScore] = st.session_state.setdefault(_SCORED, {})
+        one = uploads.pasted(pasted, words("score.paste"))
+        if one.identity not in scores:
+            if len(pasted) > IN_PROCESS_CHARS:
+                _score_elsewhere([one], scores)
+                return
+            with st.spinner(words("score.working")):
+                scores[one.identity] = uploads.scored(one.identity, pasted)
+        document_pane(pasted, scores[one.identity], key="pasted")
 
 
 def _upload(words: Words) -> None:
@@ -89,19 +134,20 @@ def _upload(words: Words) -> None:
 
 
 def _documents(documents: list[Upload], words: Words) -> None:
-    with st.spinner(words("score.working")):
-        scored = [(one, uploads.scored(one.identity, one.text)) for one in documents]
+    scores: dict[str, DocumentScore] = st.session_state.setdefault(_SCORED, {})
+    missing = [one for one in documents if one.identity not in scores]
+    if sum(len(one.text) for one in missing) <= IN_PROCESS_CHARS:
+        with st.spinner(words("score.working")):
+            scores.update({one.identity: uploads.scored(one.identity, one.text) for one in missing})
+    else:
+        _score_elsewhere(missing, scores)
+        return
+    scored = [(one, scores[one.identity]) for one in documents]
     overview = pd.DataFrame([summary_row(one.name, score, words) for one, score in scored])
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         widgets.title(words("score.documents", n=len(scored)))
-        st.download_button(
-            words("score.download"),
-            data=lambda: tables.export(overview, "csv"),
-            file_name="headwind-scores.csv",
-            mime=tables.MIME["csv"],
-            on_click="ignore",
-            key="score.documents.download",
-        )
+        with st.container(horizontal=True, width="content"):
+            downloads(overview, "headwind-documents", "score.documents")
     event = st.dataframe(
         overview,
         hide_index=True,
@@ -109,6 +155,10 @@ def _documents(documents: list[Upload], words: Words) -> None:
         on_select="rerun",
         selection_mode="single-row",
         key="score.documents",
+        column_config={
+            words("column.score"): st.column_config.NumberColumn(format="%+.2f", width=70),
+            words("column.confidence"): st.column_config.NumberColumn(format="percent", width=90),
+        },
         selection_default={"selection": {"rows": [0], "columns": [], "cells": []}},
     )
     row = widgets.selected_row(event) or 0
@@ -117,6 +167,36 @@ def _documents(documents: list[Upload], words: Words) -> None:
     for note in one.notes:
         st.html(markup.dim(note))
     document_pane(one.text, score, key=f"doc.{one.identity}")
+
+
+def _score_elsewhere(missing: list[Upload], scores: dict[str, DocumentScore]) -> None:
+    """Long documents go to a process of their own; the page is drawn again when they are done."""
+    which = tuple(one.identity for one in missing)
+    running: dict[tuple[str, ...], jobs.DocumentsJob] = st.session_state.setdefault(_DOCUMENTS, {})
+    if which not in running:
+        for job in running.values():
+            job.stop()
+        running.clear()
+        name = missing[0].name if len(missing) == 1 else f"{missing[0].name} +{len(missing) - 1}"
+        running[which] = jobs.DocumentsJob([one.text for one in missing], name, context.model_to_score_with())
+    _documents_progress(which, running, scores)
+
+
+@st.fragment(run_every=1.0)
+@widgets.guarded
+def _documents_progress(
+    which: tuple[str, ...], running: dict[tuple[str, ...], jobs.DocumentsJob], scores: dict[str, DocumentScore]
+) -> None:
+    words = context.words()
+    job = running.get(which)
+    if job is None:
+        return
+    if job.done:
+        scores.update(dict(zip(which, job.result(), strict=True)))
+        running.pop(which)
+        st.rerun()
+    text = words("score.queued") if job.waiting else words("score.documents_running", n=len(which))
+    st.progress(job.progress(), text)
 
 
 def _table(one: Upload, words: Words, key: str) -> None:
@@ -184,15 +264,7 @@ def _results(result: pd.DataFrame, name: str, words: Words, key: str) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         widgets.title(text)
         with st.container(horizontal=True, width="content"):
-            for kind in ("csv", "xlsx"):
-                st.download_button(
-                    kind.upper(),
-                    data=partial(tables.export, result, kind),
-                    file_name=f"{name.rsplit('.', 1)[0]}-scored.{kind}",
-                    mime=tables.MIME[kind],
-                    key=f"{key}.{kind}",
-                    on_click="ignore",
-                )
+            downloads(result, f"{name.rsplit('.', 1)[0]}-scored", key)
     st.dataframe(result.head(_HEAD), hide_index=True, width="stretch", height=420)
     if len(result) > _HEAD:
         st.html(markup.dim(words("score.first_rows", n=_HEAD)))

@@ -1,4 +1,4 @@
-"""Settings: what a desk changes (channels, quiet hours), what went out, who did what, and how the place is set up."""
+"""Settings: what a desk changes (channels, quiet hours, retention), what went out, who did what, how it is set up."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from typing import Any, Final
 import pandas as pd
 import streamlit as st
 
-from dashboard import actions, context, times, widgets
+from dashboard import actions, context, markup, times, widgets
 from dashboard.channelpane import channels_pane
 from dashboard.i18n import Words
 from dashboard.peoplepane import people_pane
 from dashboard.queries import Reads
 from dashboard.safe import plain
+from monitor import keeping
 from monitor.domain import DeliveryState, Severity
 from monitor.settings import described
 
-VIEWS: Final = ("channels", "quiet", "deliveries", "audit", "people", "deployment")
+VIEWS: Final = ("channels", "quiet", "deliveries", "retention", "audit", "people", "deployment")
 _SECRET: Final = ("database_url", "egress_proxy", "heartbeat_url")
 
 
@@ -32,6 +33,8 @@ def page() -> None:
         _quiet(words, reads)
     elif view == "deliveries":
         _deliveries(words, reads)
+    elif view == "retention":
+        _retention(words)
     elif view == "audit":
         _audit(words, reads)
     elif view == "people":
@@ -64,6 +67,24 @@ def _quiet(words: Words, reads: Reads) -> None:
             if value and st.form_submit_button(words("quiet.stop")):
                 actions.save_quiet_hours({})
                 st.rerun()
+
+
+def _retention(words: Words) -> None:
+    app, now = context.app(), context.now()
+    days = keeping.retention_days(app.store, app.settings.retention_days)
+    widgets.title(words("retention.title", n=days) if days else words("retention.forever"), words("retention.note"))
+    st.html(markup.dim(words("retention.deployment", n=app.settings.retention_days)))
+    if not context.may("admin"):
+        return
+    with st.container(border=True, width=420):
+        given = int(st.number_input(words("retention.days"), min_value=0, max_value=36_500, value=days, step=30))
+        old = keeping.would_go(app.store, given, now)
+        if old:
+            st.html(markup.paragraph(words("retention.would_go", n=f"{old:,}")))
+        sure = not old or st.checkbox(words("retention.sure"))
+        if st.button(words("retention.save"), type="primary", disabled=not sure or given == days):
+            actions.save_retention(given)
+            st.rerun()
 
 
 def _deliveries(words: Words, reads: Reads) -> None:

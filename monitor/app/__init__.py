@@ -26,6 +26,7 @@ from monitor.drift import measure_drift
 from monitor.errors import LeaderError, SettingsError
 from monitor.feeds.stories import StoryIndex
 from monitor.ingest import ImportReport
+from monitor.keeping import retention_days
 from monitor.leader import take_lead
 from monitor.net import AddressPolicy, guarded_client
 from monitor.pulse import Asked, Pulse, read_pulse, status_answer
@@ -118,8 +119,8 @@ class App(ModelPart, FeedsPart, DeskPart):
     def daily(self, now: datetime) -> None:
         """Once a day: the digest into the outbox, retention, the drift of the model's inputs and outputs."""
         plan_digest(self.store, now, links_base=self.settings.links_base)
-        if self.settings.retention_days:
-            removed = self.store.apply_retention(now - timedelta(days=self.settings.retention_days))
+        if days := retention_days(self.store, self.settings.retention_days):
+            removed = self.store.apply_retention(now - timedelta(days=days))
             log.info("retention", removed=removed)
         measure_drift(self.store, now)
 

@@ -13,9 +13,11 @@ from dashboard import context, i18n, jobs, watchedit
 from dashboard.queries import Reads
 from dashboard.scored import score_texts
 from models import registry
+from monitor import keeping
 from monitor.app import App
 from monitor.domain import AlertState, Entity
-from monitor.errors import UploadError
+from monitor.errors import StoreError, UploadError
+from monitor.people import Person
 from tests.dashboard.conftest import Open
 from tests.dashboard.seeding import HOSTILE, classifier
 
@@ -61,6 +63,17 @@ def test_a_verdict_is_stored_with_who_gave_it(desk: App, open_page: Open) -> Non
     click(open_page("news", article="5"), "verdict.right")
     [verdict] = desk.store.verdicts("article:")
     assert (verdict.subject, verdict.right, verdict.actor) == ("article:5", True, "dashboard")
+
+
+def test_j_and_k_walk_through_the_list(desk: App, open_page: Open) -> None:
+    page = open_page("news")
+    first = "".join(page.query_params.get("article", ""))
+    page.button(key="news.next").click().run()
+    second = "".join(page.query_params["article"])
+    page.button(key="news.next").click().run()
+    page.button(key="news.previous").click().run()
+    assert "".join(page.query_params["article"]) == second != first
+    assert page.button(key="news.previous").disabled is False
 
 
 # ── Now ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -142,6 +155,46 @@ def test_pasted_text_is_scored_and_not_kept(desk: App, open_page: Open) -> None:
     assert desk.store.data_version() == before
 
 
+def test_a_result_is_kept_only_when_asked(desk: App, open_page: Open) -> None:
+    page = open_page("score")
+    page.text_area[0].set_value("Calder Foods faces a probe. Its profit rises.")
+    click(page, "score.go")
+    assert keeping.kept(desk.settings.home_path) == []
+    click(page, "score.keep")
+    [one] = keeping.kept(desk.settings.home_path)
+    assert b"Calder Foods faces a probe." in keeping.read_kept(desk.settings.home_path, one.name)
+    assert desk.store.audit(1)[0].action == "score.keep"
+    click(open_page("score"), "score.forget")
+    assert keeping.kept(desk.settings.home_path) == []
+
+
+def test_a_name_outside_the_kept_results_is_refused(desk: App) -> None:
+    with pytest.raises(StoreError, match="not among the kept"):
+        keeping.read_kept(desk.settings.home_path, "../../headwind.db")
+
+
+def test_sentences_are_shaded_in_the_text_behind_a_sign(desk: App, open_page: Open) -> None:
+    page = open_page("score")
+    page.text_area[0].set_value("Calder Foods faces a probe.\nThe office is in Bryn. Its profit rises.")
+    shown = html(click(page, "score.go"))
+    assert shown.count("<mark") == 2
+    assert "▼" in shown and "▲" in shown
+
+
+def test_long_documents_are_scored_by_a_process_of_its_own() -> None:
+    if not registry.available():
+        pytest.skip("no checkpoint is shipped yet")
+    texts = ["The bank nears default. " * 40, "Profit rises. The office is in Bryn."]
+    job = jobs.DocumentsJob(texts, "report.txt", None)
+    deadline = time.monotonic() + 120
+    while not job.done and time.monotonic() < deadline:
+        time.sleep(0.2)
+    first, second = job.result()
+    assert first.aggregate is not None and first.aggregate.sentiment == "negative"
+    assert (len(first.sentences), len(second.sentences)) == (40, 2)
+    assert second.sentences[0].text == "Profit rises."
+
+
 def test_pasted_markup_is_shown_as_text(desk: App, open_page: Open) -> None:
     page = open_page("score")
     page.text_area[0].set_value(HOSTILE)
@@ -213,7 +266,26 @@ def test_the_watchlist_says_what_a_name_would_match(desk: App) -> None:
     assert "about 0 " not in lines[0]
 
 
-@pytest.mark.parametrize("view", ["channels", "quiet", "deliveries", "audit", "people", "deployment"])
+def test_retention_is_set_by_an_admin_and_says_what_would_go(desk: App, open_page: Open) -> None:
+    page = open_page("settings", view="retention")
+    assert words("retention.forever") in html(page)
+    page.number_input[0].set_value(20).run()
+    assert "would go" in html(page)
+    page.checkbox[0].check().run()
+    assert "too few" in click(page, "retention.save").error[0].value
+    page.number_input[0].set_value(400).run()
+    click(page, "retention.save")
+    assert keeping.retention_days(desk.store, 0) == 400
+
+
+def test_the_daily_round_removes_what_the_desk_said(desk: App) -> None:
+    before, now = desk.store.status().articles, context.now()
+    keeping.save_retention(desk.store, 60, Person("test", "admin"), now)
+    desk.daily(now + timedelta(days=50))
+    assert 0 < desk.store.status().articles < before
+
+
+@pytest.mark.parametrize("view", ["channels", "quiet", "deliveries", "retention", "audit", "people", "deployment"])
 def test_every_part_of_settings_opens_and_shows_no_secret(desk: App, open_page: Open, view: str) -> None:
     page = open_page("settings", view=view)
     assert not page.exception
