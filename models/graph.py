@@ -1,8 +1,9 @@
-"""Rewrites of the int8 graph: what the quantiser rounded for nothing is exact again, and it answers faster.
+"""Rewrites of the graph around the quantiser: int8 answers nearer to fp32, and in less time.
 
-Needs onnx, not torch. `export_int8` calls `lean` last. ONNX Runtime's optimizer fuses for GPUs as well as for CPUs;
-three of its fusions cost time on a CPU, and what it leaves of a quantised product can be said in one operator. Measured
-on one core with AVX512-VNNI, 500 tokens by 384:
+Needs onnx, not torch. `export_int8` calls `smooth` before it quantises and `lean` last. What one channel that reaches
+far costs all the others is evened out, and what the quantiser rounded for nothing is exact again. ONNX Runtime's
+optimizer fuses for GPUs as well as for CPUs; three of its fusions cost time on a CPU, and what it leaves of a quantised
+product can be said in one operator. Measured on one core with AVX512-VNNI, 500 tokens by 384:
 
 - SkipLayerNormalization sums one number after another: 0.96 ms; an addition and LayerNormalization: 0.14 ms.
 - MatMulIntegerToFloat adds a bias while it writes its result, so BiasGelu (0.63 ms) becomes Gelu (0.48 ms), and
@@ -13,6 +14,7 @@ on one core with AVX512-VNNI, 500 tokens by 384:
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +24,10 @@ from models.errors import CheckpointError
 CONTRIB: Final = "com.microsoft"
 MASK: Final = "attention_mask"
 IDS: Final = "input_ids"
+
+STRENGTH: Final = 0.8
+"""How much of a channel's reach moves into the weights. Measured on 900 headlines against fp32, all products in int8:
+rmse of the sentiment logits 0.137 without, 0.127 with 0.5, 0.081 with 0.75, 0.077 with 0.85, 0.102 with 1."""
 
 
 def lean(model: Any, drop_mask: bool = True) -> None:
@@ -67,6 +73,90 @@ def exact_residuals(model: Any) -> None:
                 user.input.extend(kept)
 
 
+def reads(model: Any, keep: Sequence[str] = ()) -> dict[str, list[str]]:
+    """What the encoder's products read in a fused fp32 graph: name of the tensor -> names of the products.
+
+    keep: parts of names of products that will stay in fp32, and are left out.
+    """
+    graph = _Graph(model)
+    found: dict[str, list[str]] = {}
+    for node in graph.nodes("MatMul"):
+        chosen = "encoder" in node.name and not any(part in node.name for part in keep)
+        if chosen and graph.constant(node.input[1]) is not None:
+            found.setdefault(node.input[0], []).append(node.name)
+    return found
+
+
+def channel_ranges(model: Any, names: Iterable[str], feeds: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Largest absolute value of each channel of the named tensors over some batches: name -> float32 [channels]."""
+    import onnx
+    import onnxruntime
+
+    wanted = list(names)
+    seen = onnx.ModelProto()
+    seen.CopyFrom(model)
+    stated = {item.name for item in seen.graph.output}
+    seen.graph.output.extend(
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in wanted if name not in stated
+    )
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(seen.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    largest: dict[str, Any] = {}
+    for feed in feeds:
+        for name, values in zip(wanted, session.run(wanted, dict(feed)), strict=True):
+            highest = np.abs(values).reshape(-1, values.shape[-1]).max(axis=0)
+            largest[name] = np.maximum(largest.get(name, 0.0), highest)
+    return largest
+
+
+def smooth(model: Any, ranges: Mapping[str, Any], keep: Sequence[str] = (), strength: float = STRENGTH) -> None:
+    """Even out the channels that products read, in a fused fp32 graph, before it is quantised; in place.
+
+    A channel that reaches five times further than the others takes the resolution of all, since they share one scale.
+    Each channel is divided by a number and the rows of the matrices that read it are multiplied by the same one, so in
+    fp32 nothing changes (Xiao et al. 2023, "SmoothQuant", eq. 4; strength is their alpha). For what attention gives out
+    the division goes into the matrix of the values and costs nothing; elsewhere it is one multiplication.
+    ranges: from `channel_ranges`. keep: as for `reads`.
+    """
+    from onnx import helper
+
+    graph = _Graph(model)
+    for name, products in reads(model, keep).items():
+        nodes = [node for node in graph.nodes("MatMul") if node.name in products]
+        rows = np.max([np.abs(graph.constant(node.input[1])).max(axis=1) for node in nodes], axis=0)
+        reach = np.maximum(ranges[name], 1e-5)
+        factor = reach**strength / np.maximum(rows, 1e-5) ** (1 - strength)
+        # Channels that reach far are brought near the others; none is blown up to where rounding begins to matter.
+        factor = np.maximum(factor / np.median(factor), 1.0).astype(np.float32)
+        for node in nodes:
+            graph.scale(node, 1, factor[:, None])
+        maker = graph.maker(name)
+        if maker is not None and maker.op_type == "MultiHeadAttention" and _into_values(graph, maker, factor):
+            continue
+        even = f"{name}_even"
+        inverse = graph.add_constant(f"{name}_even_by", 1.0 / factor)
+        multiply = helper.make_node("Mul", [name, inverse], [even], name=f"{nodes[0].name}_even")
+        graph.proto.node.insert(min(list(graph.proto.node).index(node) for node in nodes), multiply)
+        for node in nodes:
+            node.input[0] = even
+
+
+def _into_values(graph: _Graph, attention: Any, factor: Any) -> bool:
+    """Divide the columns of the values, and their part of the bias, by `factor`; False where they cannot be found.
+
+    Attention mixes positions and leaves channels alone, so its result is divided all the same.
+    """
+    values = graph.maker(attention.input[2])
+    if values is None or values.op_type != "MatMul" or graph.constant(values.input[1]) is None:
+        return False
+    if len(attention.input) > 3 and attention.input[3]:
+        ones = np.ones(2 * len(factor), dtype=np.float32)
+        graph.scale(attention, 3, np.concatenate([ones, 1.0 / factor]))
+    graph.scale(values, 1, 1.0 / factor)
+    return True
+
+
 class _Graph:
     """The nodes and constants of a model, with the look-ups that the rewrites need."""
 
@@ -95,6 +185,11 @@ class _Graph:
 
         self.proto.initializer.append(numpy_helper.from_array(values, name))
         return name
+
+    def scale(self, node: Any, place: int, by: Any) -> None:
+        """Give the node a constant of its own, times `by`, for its input number `place`."""
+        name = f"{node.input[place]}_scaled_{node.name}"
+        node.input[place] = self.add_constant(name, (self.constant(node.input[place]) * by).astype(np.float32))
 
     def replace(self, old: Any, *new: Any) -> None:
         """Put nodes where one was: the order of a graph is the order of its work."""
