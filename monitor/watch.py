@@ -23,12 +23,12 @@ from monitor.alerts import kinds
 from monitor.alerts.backtest import WARM_UP, BacktestReport, backtest
 from monitor.alerts.calibration import CALIBRATED, Calibration, calibrate
 from monitor.alerts.history import HOUR, History
-from monitor.alerts.lifecycle import Observation, Standing, evaluate
+from monitor.alerts.lifecycle import REOPENED_STAYS, Observation, Standing, evaluate
 from monitor.alerts.past import Past
 from monitor.alerts.quiet import quiet, week_shapes
 from monitor.alerts.rules import in_scope, params_of, rule_to_dict
 from monitor.alerts.sources import StoreSource
-from monitor.alerts.spike import SpikeJudge
+from monitor.alerts.spike import LATE_FRESH, LATE_HOURS, SpikeJudge
 from monitor.alerts.statistics import Levels, SpikeParams, scan
 from monitor.deliver import quiet_hours_of, recent_clock
 from monitor.domain import (
@@ -49,10 +49,12 @@ from monitor.store.base import EVERY, Store
 
 log = structlog.get_logger("watch")
 
+SECOND: Final = timedelta(seconds=1)
 GRID: Final = timedelta(minutes=15)
 ACTIVE: Final = (AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.ESCALATED)
 _COUNTING: Final = (RuleKind.SPIKE, RuleKind.THRESHOLD)
 JUDGED_MODEL: Final = "alerts.model"
+REOPEN: Final = "reopen"
 RECALIBRATE_AFTER: Final = timedelta(days=7)
 CALIBRATION_PAST: Final = timedelta(days=364)
 LOOK_BACK_HOURS: Final = 7 * 24  # hours of the scan that hysteresis may look at
@@ -90,13 +92,31 @@ def _watch(store: Store, now: datetime, links_base: str) -> list[Transition]:
     rules = [rule for rule in store.rules() if rule.enabled]
     open_alerts = store.alerts(ACTIVE, limit=10_000)
     observations = observe(store, rules, open_alerts, now)
-    transitions = evaluate(rules, observations, open_alerts, store.last_resolved(), now)
+    reopened = _reopened(store, rules, open_alerts, observations, now)
+    transitions = evaluate(rules, observations, open_alerts, store.last_resolved(), now, reopened)
     if not transitions:
         return []
     transitions = [_with_articles(store, transition) for transition in transitions]
     deliveries = _deliveries(store, transitions, rules, open_alerts, now, links_base)
     store.apply_transitions(transitions, deliveries, now)
     return transitions
+
+
+def _reopened(
+    store: Store, rules: Sequence[Rule], alerts: Sequence[Alert], observations: Sequence[Observation], now: datetime
+) -> dict[int, datetime]:
+    """When people opened alerts again. Time lines are read only of alerts that are about to resolve or to escalate."""
+    calm = {(one.rule, one.series) for one in observations if one.standing is Standing.CALM}
+    waits = {rule.name: rule.escalate_after_s for rule in rules}
+    found = {}
+    for alert in alerts:
+        wait = waits.get(alert.rule)
+        escalates = alert.state is AlertState.OPEN and wait is not None and now - alert.opened_at >= wait * SECOND
+        if escalates or ((alert.rule, alert.series) in calm and now - alert.updated_at < REOPENED_STAYS):
+            times = [event.at for event in store.alert_events(alert.id) if event.kind == REOPEN]
+            if times:
+                found[alert.id] = times[-1]
+    return found
 
 
 def observe(store: Store, rules: Sequence[Rule], open_alerts: Sequence[Alert], now: datetime) -> list[Observation]:
@@ -139,6 +159,7 @@ def _counted(
     now: datetime,
 ) -> list[Observation]:
     found: list[Observation] = []
+    late = _came_late(store, now)
     for rule in rules:
         if rule.kind is RuleKind.THRESHOLD:
             found += kinds.threshold(rule, history, open_alerts, version, now)
@@ -150,9 +171,25 @@ def _counted(
         last = judge.scan.q.shape[1] - 1
         own = judge.at(last, opened)
         said = {observation.series for observation in own}
-        lately = partial(store.alerts, since=now - timedelta(days=14), limit=5_000)
-        found += own + [late for late in judge.late(last, now, lately) if late.series not in said]
+        found += own
+        if late:
+            lately = partial(store.alerts, since=now - timedelta(days=14), limit=5_000)
+            found += [one for one in judge.late(last, now, lately) if one.series not in said]
     return found
+
+
+def _came_late(store: Store, now: datetime) -> bool:
+    """Whether a negative story has come in the last hours after the hour in which it was published was over: only then
+    may an hour of the past fire now."""
+    recent = store.story_facts(
+        EVERY,
+        now - timedelta(hours=LATE_HOURS + 24),
+        now,
+        negative_only=True,
+        counting_only=True,
+        seen_after=now - LATE_FRESH,
+    )
+    return any(fact.first_seen >= fact.hour + HOUR for fact in recent)
 
 
 def spike_judge(

@@ -17,6 +17,7 @@ from monitor.alerts.rules import in_scope
 from monitor.domain import ALL, Alert, AlertState, Evidence, Rule, Severity, Transition, TransitionKind
 
 _ORDER: Final = {Severity.INFO: 0, Severity.WARNING: 1, Severity.CRITICAL: 2}
+REOPENED_STAYS: Final = timedelta(hours=24)
 _TOLD: Final = "told_negative"
 _EXPLAINED: Final = "explained_by"
 
@@ -55,9 +56,12 @@ def evaluate(
     open_alerts: Sequence[Alert],
     last_resolved: Mapping[tuple[str, str], datetime],
     now: datetime,
+    reopened: Mapping[int, datetime] | None = None,
 ) -> list[Transition]:
     """What changes now, all series at once. An alert of a rule that is gone, off or no longer about its series is
-    resolved. Nothing here reads a clock or a store."""
+    resolved. reopened: alert id → when a person last opened it again: from then on its calm and its escalation count.
+    Nothing here reads a clock or a store."""
+    again = reopened or {}
     by_name = {rule.name: rule for rule in rules if rule.enabled}
     seen = list(observations)
     opened = {(alert.rule, alert.series): alert for alert in open_alerts if alert.state is not AlertState.RESOLVED}
@@ -72,10 +76,10 @@ def evaluate(
         if alert is None:
             transition = _opening(rule, observation, last_resolved.get(key), explained.get(key), now)
         else:
-            transition = _continuing(observation, alert, explained.get(key), now)
+            transition = _continuing(observation, alert, explained.get(key), now, again.get(alert.id))
         if transition is not None:
             transitions.append(transition)
-    transitions += _escalations(by_name, opened.values(), transitions, now)
+    transitions += _escalations(by_name, opened.values(), transitions, now, again)
     transitions += _orphans(by_name, opened.values(), now)
     return transitions
 
@@ -99,10 +103,14 @@ def _opening(
     )
 
 
-def _continuing(observation: Observation, alert: Alert, explained_by: str | None, now: datetime) -> Transition | None:
+def _continuing(
+    observation: Observation, alert: Alert, explained_by: str | None, now: datetime, reopened: datetime | None
+) -> Transition | None:
     if observation.standing is Standing.CALM:
         if observation.calm_for < observation.resolve_after:
             return None
+        if reopened is not None and now - reopened < max(observation.resolve_after, REOPENED_STAYS):
+            return None  # a person wanted it open: what was calm before that does not close it
         hours = (now - alert.opened_at).total_seconds() / 3600
         return next_step(
             alert, TransitionKind.RESOLVE, now, f"Calm again after {_span(hours)}. It was: {alert.summary}"
@@ -144,7 +152,11 @@ def _continuing(observation: Observation, alert: Alert, explained_by: str | None
 
 
 def _escalations(
-    rules: Mapping[str, Rule], alerts: Iterable[Alert], transitions: Sequence[Transition], now: datetime
+    rules: Mapping[str, Rule],
+    alerts: Iterable[Alert],
+    transitions: Sequence[Transition],
+    now: datetime,
+    reopened: Mapping[int, datetime],
 ) -> list[Transition]:
     """Alerts that nobody took for as long as their rule allows; not the snoozed, the explained or the resolving."""
     resolving = {t.alert_id for t in transitions if t.kind is TransitionKind.RESOLVE}
@@ -157,7 +169,7 @@ def _escalations(
             continue
         if alert.snoozed_until is not None and now < alert.snoozed_until:
             continue
-        waited = (now - alert.opened_at).total_seconds()
+        waited = (now - reopened.get(alert.id, alert.opened_at)).total_seconds()
         if waited >= rule.escalate_after_s:
             text = f"Nobody has taken this for {_span(waited / 3600)}. {alert.summary}"
             found.append(next_step(alert, TransitionKind.ESCALATE, now, text))

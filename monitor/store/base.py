@@ -197,10 +197,11 @@ class Counting(Protocol):
         *,
         negative_only: bool = False,
         counting_only: bool = False,
+        seen_after: datetime | None = None,
         limit: int | None = None,
     ) -> list[StoryFact]:
         """Stories of a series, or of `EVERY`, whose first article was published in [start, end), most negative
-        first."""
+        first. seen_after: only those first seen after it."""
         ...
 
     def iter_story_facts(self, start: datetime, end: datetime) -> Iterator[StoryFact]:

@@ -92,10 +92,11 @@ class CountsPart(SumsPart):
         *,
         negative_only: bool = False,
         counting_only: bool = False,
+        seen_after: datetime | None = None,
         limit: int | None = None,
     ) -> list[StoryFact]:
         """Stories of a series, or of `EVERY`, whose first article was published in [start, end), most negative
-        first."""
+        first. seen_after: only those first seen after it."""
         f = story_facts.c
         with self.read() as connection:
             live = self._live(connection)
@@ -109,6 +110,8 @@ class CountsPart(SumsPart):
                 query = query.where(f.sentiment == "negative")
             if counting_only:
                 query = query.where(f.counts)
+            if seen_after is not None:
+                query = query.where(f.first_seen > us(seen_after))
             return [_story_fact(row) for row in connection.execute(query)]
 
     def _many(self, connection: Connection, model: int, series: str, start: datetime, end: datetime) -> bool:

@@ -71,6 +71,20 @@ def test_resolving_by_hand_tells_the_channels_and_starts_the_cooldown(settled: N
     assert "topic:litigation" not in [step.series for step in steps]
 
 
+def test_what_a_person_opened_again_stays_open_for_a_day_and_waits_anew(settled: Newsroom, alert: Alert) -> None:
+    settled.look(NOW + timedelta(days=2))  # calm, resolved
+    again = NOW + timedelta(days=2, hours=1)
+    desk.reopen(settled.store, alert.id, "ana", again)
+    settled.look(again + timedelta(minutes=20))
+    assert settled.store.alert(alert.id).state is AlertState.OPEN  # type: ignore[union-attr]
+    settled.look(again + timedelta(hours=4, minutes=1))
+    assert settled.store.alert(alert.id).state is AlertState.ESCALATED  # type: ignore[union-attr]
+    settled.look(again + timedelta(hours=23))
+    assert settled.store.alert(alert.id).state is AlertState.ESCALATED  # type: ignore[union-attr]
+    settled.look(again + timedelta(hours=25))
+    assert settled.store.alert(alert.id).state is AlertState.RESOLVED  # type: ignore[union-attr]
+
+
 def test_a_resolved_alert_can_be_reopened_but_not_beside_another(settled: Newsroom, alert: Alert) -> None:
     desk.resolve(settled.store, alert.id, "ana", LATER)
     assert desk.reopen(settled.store, alert.id, "ana", LATER).state is AlertState.OPEN
