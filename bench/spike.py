@@ -23,6 +23,7 @@ import pandas as pd
 
 from bench.results import write_section
 from bench.stream import WATCHLIST, stories
+from monitor.alerts.backtest import thresholds_of
 from monitor.alerts.calibration import onsets
 from monitor.alerts.history import Floats, History, history_from_facts
 from monitor.alerts.statistics import SpikeParams, scan
@@ -154,8 +155,31 @@ def report(facts: list[StoryFact], scorer: str, corpus: str, rounds: int) -> str
         lines.append(
             f"| {name} | {found} | {one.misses:.1%} | {one.delay:.0f} h | {one.per_week:.2f} | {one.micros:.1f} |"
         )
-    lines += ["", f"Misses against the best of the others ({best}): {ratio:.2f} of them."]
+    lines += ["", f"Misses against the best of the others ({best}): {ratio:.2f} of them.", "", *budget_lines(clean)]
     return "\n".join(lines)
+
+
+def budget_lines(clean: History) -> list[str]:
+    """Alerts a week of each year on the untouched stream, where every threshold is made from earlier weeks only, as
+    live: does the budget hold in years that the calibration had not seen?"""
+    whole = scan(clean, SpikeParams(windows=(6, 24)), clean.series)
+    thresholds, _ = thresholds_of(whole, PER_WEEK)
+    began = onsets(whole.q / thresholds, 1.0, QUIET)
+    by_year: dict[int, list[int]] = {}
+    for week in range(WARM_UP_HOURS // 168 + 1, clean.hours // 168):
+        year = clean.hour_at(week * 168).year
+        by_year.setdefault(year, []).append(int(began[week * 168 : (week + 1) * 168].sum()))
+    rates = {year: float(np.mean(weeks)) for year, weeks in by_year.items() if len(weeks) >= 13}
+    held = all(PER_WEEK / 2 <= rate <= PER_WEEK * 2 for rate in rates.values())
+    over = sum(map(sum, by_year.values())) / sum(map(len, by_year.values()))
+    return [
+        f"Budget {PER_WEEK} a week, thresholds made anew every four weeks from what came before; alarms a week in the "
+        "years that followed: "
+        + ", ".join(f"{year} {rate:.1f}" for year, rate in rates.items())
+        + f"; over all {over:.1f}. "
+        + ("Every year lies" if held else "Not every year lies")
+        + " within a factor of two of the budget.",
+    ]
 
 
 def watched(facts: list[StoryFact]) -> History:

@@ -146,7 +146,7 @@ def _spikes(rule: Rule, history: History, source: HistorySource) -> tuple[_Scrip
     params = params_of(rule)
     chosen = [name for name in history.series if in_scope(rule, name) and name != OTHER]
     whole = scan(history, SpikeParams.of(params), chosen)
-    thresholds, steps = _thresholds(whole, float(params["budget_per_week"]))
+    thresholds, steps = thresholds_of(whole, float(params["budget_per_week"]))
     judge = SpikeJudge(rule, whole, thresholds, source)
 
     def observe(hour: int, opened: Sequence[Alert], now: datetime) -> list[Observation]:
@@ -224,7 +224,7 @@ def _sums(values: Floats, window: int) -> Floats:
     return np.asarray(total - np.concatenate([np.zeros(min(window, len(total))), total[:-window]]))
 
 
-def _thresholds(whole: Scan, budget: float) -> tuple[Floats, list[tuple[datetime, float]]]:
+def thresholds_of(whole: Scan, budget: float) -> tuple[Floats, list[tuple[datetime, float]]]:
     """[hours] the threshold in force, each from the past before it."""
     hours = whole.q.shape[1]
     values = np.full(hours, prior_threshold(budget))

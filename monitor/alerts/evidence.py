@@ -19,6 +19,7 @@ _CSS: Final = (
     "table{border-collapse:collapse;width:100%}td,th{padding:.3em .6em;border-bottom:1px solid #e6e9ec;"
     "text-align:left;vertical-align:top}th{font-weight:600}.num{text-align:right;font-variant-numeric:tabular-nums}"
     ".muted{color:#57606a}ul{padding-left:1.2em}svg{width:100%;height:90px}"
+    "@media print{body{margin:0;max-width:none}h2{break-after:avoid}tr,li,svg{break-inside:avoid}a{color:inherit}}"
 )
 
 
@@ -93,9 +94,16 @@ def evidence_html(alert: Alert, events: Sequence[AlertEvent] = (), verdicts: Seq
         _table([(k, v) for k, v in evidence["rule"].items()]),
         "<h2>Time line</h2>",
         _table([(f"{e['at']} {e['actor']}", f"{e['kind']} {e['note']}".strip()) for e in data["events"]]),
+        *(["<h2>Verdicts</h2>", _table([_verdict_row(v) for v in data["verdicts"]])] if data["verdicts"] else []),
         "</body></html>",
     ]
     return "".join(parts)
+
+
+def _verdict_row(verdict: Mapping[str, Any]) -> tuple[str, str]:
+    said = "right" if verdict["right"] else "wrong"
+    words = ": ".join(part for part in (str(verdict["reason"] or ""), str(verdict["note"] or "")) if part)
+    return f"{verdict['at']} {verdict['actor']}", f"{said} {words}".strip()
 
 
 def _table(rows: Sequence[tuple[str, Any]]) -> str:

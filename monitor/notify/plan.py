@@ -260,7 +260,10 @@ def _deliveries(
     if is_silenced(notice.rule, notice.series, silences, now) or (snoozed_until is not None and now < snoozed_until):
         return []
     severity = Severity(notice.severity)
-    wanted = rule.channels if rule is not None else ()
+    channels = list(channels)
+    wanted = set(rule.channels) if rule is not None else set()
+    if not any(channel.name in wanted for channel in channels):
+        wanted = set()  # every channel that the rule names is gone: better a word too many than none
     payload = notice.to_payload()
     planned = []
     for channel in channels:

@@ -138,6 +138,8 @@ class AlertsPart(DeliveriesPart):
             alert_id = int(made.scalar_one())
         else:
             alert_id = int(there.id)
+            if step.kind in (TransitionKind.RESOLVE, TransitionKind.ESCALATE):
+                del values["summary"]  # the alert goes on saying what happened; the step's words are in its time line
             if step.kind is TransitionKind.RESOLVE:
                 values |= {"state": RESOLVED, "resolved_at": us(step.at)}
             elif step.kind is TransitionKind.ESCALATE:

@@ -49,6 +49,17 @@ def test_an_alert_that_nobody_takes_escalates_and_says_so(settled: Newsroom, ale
     assert SendReason.ESCALATED in {delivery.reason for delivery in settled.store.deliveries()}
 
 
+def test_an_alert_goes_on_saying_what_happened(settled: Newsroom, alert: Alert) -> None:
+    settled.look(NOW + timedelta(hours=4, minutes=1))
+    settled.look(NOW + timedelta(days=2))
+    after = settled.store.alert(alert.id)
+    assert after is not None and after.state is AlertState.RESOLVED
+    assert "negative stories in" in after.summary.partition(" where ")[0] and "Nobody" not in after.summary
+    told = [event.note for event in settled.store.alert_events(alert.id)]
+    assert any(note.startswith("Nobody has taken this for 4 hours. ") for note in told)
+    assert told[-1] == f"Calm again after 2 days. It was: {after.summary}"
+
+
 def test_assigning_and_commenting_are_kept(settled: Newsroom, alert: Alert) -> None:
     assert desk.assign(settled.store, alert.id, "ben", "ana", LATER).assignee == "ben"
     assert desk.assign(settled.store, alert.id, "", "ana", LATER).assignee is None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 from monitor.alerts.evidence import evidence_html, evidence_json
-from monitor.domain import AlertEvent
+from monitor.domain import AlertEvent, Verdict
 from tests.alerts.test_lifecycle import NOW, evidence, open_alert
 
 NASTY = "<script>alert(1)</script>![](http://t/x) & \"quotes\" 'single'"
@@ -45,8 +45,9 @@ def nasty_alert():
 
 def test_feed_text_is_text_and_only_web_addresses_are_links() -> None:
     events = [AlertEvent(alert_id=1, at=NOW, kind="comment", actor=NASTY, note=NASTY)]
+    verdict = Verdict(subject="alert:1", actor=NASTY, at=NOW, right=False, reason="not_material", note=NASTY)
     page = Seen()
-    page.feed(evidence_html(nasty_alert(), events))
+    page.feed(evidence_html(nasty_alert(), events, [verdict]))
     assert "script" not in page.tags
     assert "img" not in page.tags
     assert page.links == ["https://news.example/1?a=1&b='2'"]

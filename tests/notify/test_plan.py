@@ -71,6 +71,11 @@ def test_a_rule_that_names_channels_reaches_only_those():
     assert [one.channel for one in _plan(transition(), rule=replace(SPIKE, channels=("mail",)))] == ["mail"]
 
 
+def test_a_rule_whose_channels_are_all_gone_reaches_every_one():
+    every = [one.channel for one in _plan(transition())]
+    assert [one.channel for one in _plan(transition(), rule=replace(SPIKE, channels=("pager",)))] == every
+
+
 def test_a_channel_hears_only_of_its_severity_and_above():
     loud = replace(HOOK, min_severity=Severity.CRITICAL)
     assert _plan(transition(), channels=(loud,)) == []
