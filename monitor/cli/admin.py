@@ -39,6 +39,9 @@ def add_parsers(commands: Any) -> None:
     restore_parser.set_defaults(do=restore)
     audit = commands.add_parser("audit", help="the audit log; --verify checks its hash chain")
     audit.add_argument("--verify", action="store_true")
+    audit.add_argument(
+        "--head", nargs=2, metavar=("ENTRY", "HASH"), help="with --verify: this entry, as a digest named it, is there"
+    )
     audit.set_defaults(do=audit_log)
     commands.add_parser("settings", help="every setting, its value and its meaning").set_defaults(do=settings)
 
@@ -135,7 +138,12 @@ def restore(arguments: argparse.Namespace) -> int:
 def audit_log(arguments: argparse.Namespace) -> int:
     with opened() as app:
         if arguments.verify:
-            broken = app.store.verify_audit()
+            head = None
+            if arguments.head:
+                if not arguments.head[0].isdecimal():
+                    raise StoreError(f"audit log: --head wants the number of an entry, not {arguments.head[0]!r}")
+                head = int(arguments.head[0]), arguments.head[1].lower()
+            broken = app.store.verify_audit(head)
             if broken:
                 raise StoreError(f"audit log: {broken}")
             print("the audit chain holds")

@@ -75,9 +75,10 @@ class AuditPart(Database):
             for row in rows
         ]
 
-    def verify_audit(self) -> str | None:
-        """None when the chain holds, else a line that names the first broken entry. An end that was cut off is
-        found by comparing the head with one that was written down elsewhere (each digest carries it)."""
+    def verify_audit(self, head: tuple[int, str] | None = None) -> str | None:
+        """None when the chain holds, else a line that names the first broken entry. head: (entry, hash) as it was
+        written down elsewhere, each digest carries one: a log that was cut off at its end, or rewritten as a whole,
+        holds in itself and is found only by that."""
         expected, previous = 1, GENESIS
         while True:
             with self.read() as connection:
@@ -92,6 +93,11 @@ class AuditPart(Database):
                     row.seq, row.at, row.actor, row.action, row.subject, row.detail, row.previous_hash
                 ):
                     return f"audit entry {row.seq} ({row.action} {row.subject}) was changed after it was written"
+                if head is not None and row.seq == head[0] and row.hash != head[1]:
+                    return f"audit entry {row.seq} is not the one whose hash was written down: the log was rewritten"
                 expected, previous = row.seq + 1, row.hash
             if len(rows) < _PAGE:
-                return None
+                break
+        if head is not None and head[0] >= expected:
+            return f"the log ends with entry {expected - 1}, entry {head[0]} was written down: its end was cut off"
+        return None

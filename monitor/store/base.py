@@ -302,8 +302,9 @@ class Desk(Protocol):
     def append_audit(self, actor: str, action: str, subject: str, detail: dict[str, Any], now: datetime) -> None: ...
     def audit(self, limit: int = 200) -> list[AuditEntry]: ...
 
-    def verify_audit(self) -> str | None:
-        """None when the chain holds, else a line that names the first broken entry."""
+    def verify_audit(self, head: tuple[int, str] | None = None) -> str | None:
+        """None when the chain holds, else a line that names the first broken entry. head: (entry, hash) as a digest
+        carried it; the log must hold that entry still."""
         ...
 
     def beat(self, name: str, now: datetime, detail: dict[str, Any]) -> None:

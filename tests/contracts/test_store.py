@@ -896,6 +896,28 @@ def test_the_audit_chain_holds_and_cannot_be_rewritten(store: SqlStore) -> None:
     assert told is not None and "audit entry 3 (note subject 2) was changed" in told
 
 
+def test_a_head_that_was_written_down_finds_an_end_that_was_cut_off_and_a_log_made_anew(store: SqlStore) -> None:
+    for number in range(4):
+        store.append_audit("ana", "note", f"subject {number}", {}, NOW)
+    [head, *_] = store.audit()
+    written = (head.seq, head.hash)
+    store.append_audit("ana", "note", "later", {}, NOW)
+    assert store.verify_audit(written) is None
+    with store.write() as connection:
+        if store.is_sqlite:
+            connection.exec_driver_sql("DROP TRIGGER audit_no_delete")
+        else:
+            connection.exec_driver_sql("ALTER TABLE audit DISABLE TRIGGER audit_no_change")
+        connection.exec_driver_sql("DELETE FROM audit WHERE seq >= 3")
+    assert store.verify_audit() is None, "what is left holds in itself"
+    told = store.verify_audit(written)
+    assert told is not None and "entry 4 was written down: its end was cut off" in told
+    for number in range(3):
+        store.append_audit("eve", "note", f"subject {number}", {}, NOW)
+    told = store.verify_audit(written)
+    assert told is not None and "the log was rewritten" in told
+
+
 def test_audit_entries_of_many_writers_make_one_chain(store: SqlStore, store_url: str, open_at: OpenStore) -> None:
     def write(name: str, own: SqlStore) -> None:
         for number in range(15):
