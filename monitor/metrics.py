@@ -8,6 +8,7 @@ from wsgiref.simple_server import WSGIServer
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 from monitor.domain import StatusCounts
+from monitor.errors import SettingsError
 
 POLLS = Counter("headwind_polls_total", "Polls of feeds by outcome", ["outcome"])
 ARTICLES = Counter("headwind_articles_new_total", "New articles stored")
@@ -32,5 +33,11 @@ def observe_status(status: StatusCounts) -> None:
 
 
 def serve(port: int) -> tuple[WSGIServer, Thread] | None:
-    """Answer scrapes on 127.0.0.1:port, in a thread, until the process ends; 0 means not at all."""
-    return start_http_server(port, addr="127.0.0.1") if port else None
+    """Answer scrapes on 127.0.0.1:port, in a thread, until the process ends; 0 means not at all. Raises
+    `SettingsError` when the port is taken."""
+    if not port:
+        return None
+    try:
+        return start_http_server(port, addr="127.0.0.1")
+    except OSError as error:
+        raise SettingsError(f"setting 'metrics_port': 127.0.0.1:{port} cannot be used ({error.strerror})") from error

@@ -13,7 +13,7 @@ import pytest
 from monitor.app import App, open_app
 from monitor.cli import main
 from monitor.domain import NewFeed
-from monitor.errors import FeedError
+from monitor.errors import FeedError, SettingsError
 from monitor.feeds.fetch import Fetcher
 from monitor.metrics import POLLS, serve
 from monitor.scheduler import Worker
@@ -129,6 +129,8 @@ def test_metrics_are_on_loopback_only() -> None:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as scraped:
             assert b'headwind_polls_total{outcome="ok"}' in scraped.read()
         assert server.server_address[0] == "127.0.0.1"
+        with pytest.raises(SettingsError, match="metrics_port"):
+            serve(port)
     finally:
         server.shutdown()
         server.server_close()
