@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -126,24 +126,26 @@ def _parsed(events: queue.SimpleQueue[_Event], event: _Event, parsed: ParsedFeed
     events.put(_Event(event.feed, event.outcome, parsed))
 
 
+def probe(number: int, url: str) -> Feed:
+    """An address that is asked once and is no feed of the store; `number` tells it from others of its round."""
+    return Feed(
+        id=number, url=url, title="", publisher="", family="", language="", enabled=True, sample=False, note="",
+        state=FeedState.NEW, added=datetime.min.replace(tzinfo=UTC),
+    )  # fmt: skip
+
+
 def check_addresses(
     fetcher: Fetcher, parser: ParserPool, urls: Sequence[str], now: datetime
 ) -> Iterator[tuple[str, ParsedFeed | FeedError]]:
     """What each address answers, many at a time, in the order in which they answer; nothing is stored."""
-    probes = [
-        Feed(
-            id=number, url=url, title="", publisher="", family="", language="", enabled=True, sample=False, note="",
-            state=FeedState.NEW, added=now,
-        )
-        for number, url in enumerate(urls)
-    ]  # fmt: skip
-    for probe, outcome in fetcher.fetch_many(probes, now):
+    probes = [probe(number, url) for number, url in enumerate(urls)]
+    for asked, outcome in fetcher.fetch_many(probes, now):
         answer: ParsedFeed | FeedError
         try:
             answer = outcome if isinstance(outcome, FeedError) else parser.parse(outcome)
         except FeedError as error:
             answer = error
-        yield probe.url, answer
+        yield asked.url, answer
 
 
 def _settle_quiet(

@@ -11,6 +11,7 @@ from monitor.domain import StatusCounts
 from monitor.errors import SettingsError
 
 POLLS = Counter("headwind_polls_total", "Polls of feeds by outcome", ["outcome"])
+PAGES = Counter("headwind_pages_total", "Pages of articles read for their text, by outcome", ["outcome"])
 ARTICLES = Counter("headwind_articles_new_total", "New articles stored")
 SCORED = Counter("headwind_articles_scored_total", "Articles scored")
 ALERTS = Counter("headwind_alert_transitions_total", "Alert transitions", ["kind"])

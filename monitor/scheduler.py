@@ -33,7 +33,7 @@ log = structlog.get_logger("worker")
 BEAT_EVERY_S = 10.0
 DELIVER_PATIENCE_S = 2.0  # a channel that needs longer goes on by itself; the next round sends what is due elsewhere
 PIPELINE = ("poll", "score", "watch", "deliver")  # the jobs that must go on, or an alert says so
-LEADERS = ("poll", "watch", "deliver", "keep", "daily")
+LEADERS = ("poll", "pages", "watch", "deliver", "keep", "daily")
 FAILING_FOR_S = 15 * 60.0  # a job that has only failed for so long stands still
 HUNG_FOR_S = 30 * 60.0  # so does one that has not come back; scoring counts from its last batch
 DAILY_FROM = time_of_day(5, 10)  # UTC
@@ -109,6 +109,7 @@ class Worker:
         soon = utc_now() + timedelta(seconds=1)
         for name, step, seconds in (
             ("poll", self._poll, 5),
+            ("pages", self._pages, 20),
             ("watch", self._watch, 15),
             ("deliver", self._deliver, 3),
             ("keep", self._keep, 60),
@@ -144,6 +145,12 @@ class Worker:
                 log.warning("poll failed", feed=result.feed.url, error=result.error)
             elif result.new:
                 log.info("polled", feed=result.feed.url, new=result.new, seen=result.seen)
+
+    def _pages(self) -> None:
+        for result in self.app.read_pages(self.clock(), stopped=self._stop.is_set):
+            metrics.PAGES.labels("error" if result.error else "ok").inc()
+            if result.error:
+                log.info("page not read", url=result.article.url, error=result.error)
 
     def _score(self) -> None:
         if self.app.live_version() is None:

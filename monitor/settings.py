@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     default_role: str = Field("viewer", description="Role of a login without one: viewer, or none to keep it out.")
     base_url: str = Field("", description="Address that links in messages use; empty means the local dashboard.")
     heartbeat_url: str = Field("", description="URL fetched after each healthy round, so that a dead host is noticed.")
+    full_text: str = Field(
+        "", description="Publishers whose articles' pages are read for their text, by comma, or all; empty means off."
+    )
     metrics_port: int = Field(0, ge=0, le=65535, description="Loopback port for Prometheus metrics; 0 means off.")
     retention_days: int = Field(0, ge=0, description="Days that articles are kept; 0 means for ever.")
     log_level: str = Field("info", description="debug, info, warning or error.")

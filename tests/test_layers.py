@@ -43,6 +43,7 @@ LAYERS: list[tuple[str, set[str]]] = [
             "monitor.keeping",
             "monitor.login",
             "monitor.mentions",
+            "monitor.pages",
             "monitor.people",
             "monitor.promotion",
             "monitor.samples",

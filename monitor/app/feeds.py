@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from monitor import ingest, upkeep
+from monitor import ingest, pages, upkeep
 from monitor.app.core import Core
 from monitor.domain import (
     Feed,
@@ -39,7 +39,7 @@ class FeedsPart(Core):
     def parser(self) -> ParserPool:
         with self._lock:
             if self._parser is None:
-                self._parser = ParserPool()
+                self._parser = ParserPool(pages=bool(self.settings.full_text))
             return self._parser
 
     def poll(
@@ -54,6 +54,12 @@ class FeedsPart(Core):
         due = self.store.due_feeds(now, _DUE)
         if due and not stopped():
             yield from self.poll(now, due, stopped)
+
+    def read_pages(self, now: datetime, stopped: Callable[[], bool] = lambda: False) -> Iterator[pages.PageResult]:
+        """The full text of fresh articles, where the setting `full_text` asks for it; nothing otherwise."""
+        if self.settings.full_text:
+            publishers = pages.publishers_of(self.settings.full_text)
+            yield from pages.read_pages(self.store, self.fetcher(), self.parser(), publishers, now, stopped)
 
     def check_feed(self, url: str) -> ParsedFeed:
         """Fetch and parse an address without storing anything. Raises `FeedError`."""

@@ -49,6 +49,9 @@ def poll(arguments: argparse.Namespace) -> int:
                 else f"{result.new} new, {result.revised} revised, {result.seen} seen"
             )
             print(f"{result.feed.url}: {told}", flush=True)
+        read = [page.error is None for page in app.read_pages(utc_now())]
+        if read:
+            print(f"{sum(read)} of {len(read)} pages read for their text")
         if not count:
             print("no feeds to poll; add one with: python -m monitor feeds add URL")
     return 1 if arguments.feed and failed else 0

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, bindparam, func, select, table, text
 from monitor.domain import AddCounts, Article, DateQuality, NewArticle
 from monitor.store.database import Database, chunks
 from monitor.store.schema import (
+    article_pages,
     articles,
     counters,
     dirty_stories,
@@ -215,7 +216,7 @@ class ArticlesPart(Database):
         title, summary = clean(article.title), clean(article.summary)
         connection.execute(articles.update().where(articles.c.id == was.id).values(title=title, summary=summary))
         self._unindex(connection, [(was.id, was.position, was.title, was.summary)])
-        self._index(connection, [(was.id, was.position, title, summary)])
+        self._index(connection, self._with_pages(connection, [(was.id, was.position, title, summary)]))
         self._forget_predictions(connection, [was.id])
         # A result that is on its way for the old title must not count: `discard` makes save_predictions drop it.
         leased = select(work.c.worker).where(work.c.article_id == was.id, work.c.worker.is_not(None))
@@ -261,8 +262,19 @@ class ArticlesPart(Database):
             vectors = [(key, position, tsvector_body(title, summary)) for key, position, title, summary in ordered]
             self.bulk(connection, _SEARCH, ("article_id", "position", "body"), vectors)
 
+    def _with_pages(
+        self, connection: Connection, rows: Sequence[tuple[int, int, str, str]]
+    ) -> list[tuple[int, int, str, str]]:
+        """The rows as the index has them: the full text of an article's page, where there is one, after its summary."""
+        p = article_pages.c
+        those = self.among(p.article_id, [row[0] for row in rows])
+        found = connection.execute(select(p.article_id, p.text).where(those, p.text.is_not(None)))
+        pages: dict[int, str] = {row.article_id: row.text for row in found}
+        return [(*row[:3], f"{row[3]}\n{pages[row[0]]}") if row[0] in pages else row for row in rows]
+
     def _unindex(self, connection: Connection, rows: Sequence[tuple[int, int, str, str]]) -> None:
         """The index keeps no text: taking an article out needs the text that was put in."""
+        rows = self._with_pages(connection, rows)
         if self.is_sqlite:
             delete = text(
                 "INSERT INTO article_search (article_search, rowid, body) VALUES ('delete', :position, :body)"

@@ -106,6 +106,19 @@ class Articles(Protocol):
 
     def article(self, article_id: int) -> ScoredArticle | None: ...
 
+    def pages_due(self, publishers: Sequence[str] | None, now: datetime, limit: int) -> list[Article]:
+        """Fresh articles of feeds whose page was not read yet, newest first. publishers: only theirs; None: all."""
+        ...
+
+    def save_page(self, article_id: int, text: str | None, error: str | None, now: datetime) -> None:
+        """Keep the text of an article's page and make it searchable; or, with None, why there is none: it is tried
+        three times. The article itself stays as it is either way."""
+        ...
+
+    def full_text(self, article_id: int) -> str | None:
+        """The text of the article's page; None when it was not read, or held none."""
+        ...
+
     def search_articles(self, query: ArticleQuery) -> tuple[list[ScoredArticle], int]:
         """One page of matches, newest first, and the total number of matches (capped at 10,000)."""
         ...

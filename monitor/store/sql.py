@@ -7,10 +7,11 @@ from monitor.store.desk import DeskPart
 from monitor.store.entities import EntitiesPart
 from monitor.store.feeds import FeedsPart
 from monitor.store.lifecycle import LifecyclePart
+from monitor.store.pages import PagesPart
 from monitor.store.verify import VerifyPart
 
 
-class SqlStore(FeedsPart, EntitiesPart, LifecyclePart, VerifyPart, DeskPart):
+class SqlStore(FeedsPart, PagesPart, EntitiesPart, LifecyclePart, VerifyPart, DeskPart):
     """`Store` on SQLite or PostgreSQL."""
 
     def backup(self, path: str) -> None:

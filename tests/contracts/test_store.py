@@ -438,6 +438,31 @@ TYPED = [
 ]
 
 
+def test_the_text_of_a_page_is_searched_with_its_article_and_goes_with_it(store: SqlStore) -> None:
+    source = store.add_feed(feed(), NOW)
+    store.add_articles([article(1, feed_id=source.id, title="Quarry strike", url="https://q.example/1")], NOW)
+    [due] = store.pages_due(None, NOW, 10)
+    assert store.pages_due(["Nobody"], NOW, 10) == []
+    store.save_page(due.id, None, "no answer", NOW)
+    assert store.pages_due(None, NOW, 10) == [] and len(store.pages_due(None, NOW + 2 * HOUR, 10)) == 1
+
+    def titles(words: str) -> list[str]:
+        return [one.article.title for one in store.search_articles(ArticleQuery(text=words))[0]]
+
+    store.save_page(due.id, "The examiners from Quillhaven came.\x00", None, NOW)
+    assert store.full_text(due.id) == "The examiners from Quillhaven came."
+    assert titles("quillhaven") == titles("strike quillhaven") == ["Quarry strike"]
+    assert store.pages_due(None, NOW + 2 * HOUR, 10) == []
+    store.save_page(due.id, "Read again: the inspectors left.", None, NOW)
+    assert (titles("quillhaven"), titles("inspectors")) == ([], ["Quarry strike"])
+    store.add_articles([article(1, feed_id=source.id, title="Quarry closes", url="https://q.example/1")], NOW)
+    assert (titles("strike"), titles("closes inspectors")) == ([], ["Quarry closes"])
+    assert store.apply_retention(NOW + DAY) == 1
+    assert titles("inspectors") == [] and store.full_text(due.id) is None
+    store.save_page(due.id, "Too late.", None, NOW)
+    assert store.full_text(due.id) is None
+
+
 def test_nothing_that_is_typed_is_a_syntax_error(library: SqlStore) -> None:
     for typed in TYPED:
         page, total = library.search_articles(ArticleQuery(text=typed))

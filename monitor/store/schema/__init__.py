@@ -29,6 +29,7 @@ from monitor.store.schema.desk import (
     verdicts,
 )
 from monitor.store.schema.news import (
+    article_pages,
     articles,
     counters,
     entities,
@@ -51,6 +52,7 @@ __all__ = [
     "Id",
     "alert_events",
     "alerts",
+    "article_pages",
     "articles",
     "audit",
     "beats",

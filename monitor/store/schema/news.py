@@ -90,6 +90,16 @@ articles = Table(
     Index("articles_sample", "sample", sqlite_where=text("sample = 1"), postgresql_where=text("sample")),
 )
 
+article_pages = Table(
+    "article_pages",
+    metadata,
+    Column("article_id", Id, ForeignKey("articles.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("text", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("due", BigInteger, nullable=False),
+    Column("error", Text),
+)
+
 revisions = Table(
     "revisions",
     metadata,
