@@ -94,7 +94,7 @@ class CorpusFeeds:
     def submit(self, fetched: Fetched, done: Callable[[ParsedFeed], None]) -> None:
         done(ParsedFeed(title="", language="en", drafts=tuple(self.drafts.get(fetched.url, ()))))
 
-    def taken(self) -> None:
+    def taken(self, feed: Feed) -> None:
         """Nothing waits for its turn."""
 
     def cancel(self) -> None:
