@@ -59,9 +59,9 @@ class Timing:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.scoring", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a minute instead of a quarter of an hour; writes nothing")
+    parser.add_argument("--quick", action="store_true", help="a minute instead of six; writes nothing")
     parser.add_argument("--model", help="version or folder (default: the newest)")
-    parser.add_argument("--texts", type=int, default=256, help="sentences a round (default: %(default)s)")
+    parser.add_argument("--texts", type=int, default=192, help="sentences a round (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="cores, pinned (default: %(default)s)")
     parser.add_argument("--bulk", type=int, default=10_000, help="sentences that only we score (default: %(default)s)")
