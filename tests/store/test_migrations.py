@@ -79,6 +79,9 @@ def copy_rows(path: Path, url: str) -> None:
             quoted = ", ".join(f'"{column}"' for column in columns)
             with target.cursor() as cursor:
                 cursor.executemany(f"INSERT INTO {name} ({quoted}) VALUES ({marks})", made)  # type: ignore[arg-type]
+        kept = "SELECT value, name FROM counters WHERE name NOT IN ('article_id', 'data_version')"
+        with target.cursor() as cursor:
+            cursor.executemany("UPDATE counters SET value = %s WHERE name = %s", source.execute(kept).fetchall())
         for table in ("stories", "alerts", "deliveries", "models", "series"):
             target.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table}))")  # type: ignore[arg-type]
         target.execute("SELECT setval('article_id', (SELECT max(id) FROM articles))")
