@@ -28,6 +28,8 @@ WORKER_BEAT = "worker"  # written by the worker that leads; another one that onl
 STANDBY_BEAT = "standby worker"
 WORKER_RULE = Rule(name="worker", kind=RuleKind.QUIET, scope=("pipeline:*",), severity=Severity.CRITICAL)
 WORKER_SERIES = "pipeline:worker"
+JUDGED_MODEL = "alerts.model"  # setting: the version that alerts rest on; a new one takes over once it has caught up
+FEW_WAITING = 20  # so few articles without a score hold no alert back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,7 @@ class Asked(Protocol):
     def status(self) -> StatusCounts: ...
     def feeds(self) -> list[Feed]: ...
     def beats(self) -> dict[str, tuple[datetime, dict[str, Any]]]: ...
+    def setting(self, name: str) -> Any | None: ...
 
 
 def read_pulse(store: Asked, now: datetime, more: Sequence[str] = ()) -> Pulse:
@@ -71,6 +74,7 @@ def read_pulse(store: Asked, now: datetime, more: Sequence[str] = ()) -> Pulse:
     elif worker == "never started":
         notes.append("the worker has not run yet; start it with: python -m monitor up")
     problems = [f"{job} fails: {error}" for job, error in dict(detail.get("errors", {})).items()]
+    problems += _waits(counts, store.setting(JUDGED_MODEL))
     notes += problems
     if failing:
         first = next(feed for feed in feeds if feed.state is FeedState.FAILING)
@@ -92,6 +96,22 @@ def read_pulse(store: Asked, now: datetime, more: Sequence[str] = ()) -> Pulse:
     )
 
 
+def _waits(counts: StatusCounts, judged: str | None) -> list[str]:
+    """What stands still on purpose: silence would otherwise be taken for calm."""
+    found = []
+    if judged is not None and judged != counts.model_version and counts.unscored > FEW_WAITING:
+        found.append(
+            f"spike and threshold alerts are paused: they rest on {judged} no longer, and {counts.model_version} has "
+            f"still {counts.unscored:,} articles to score; they go on by themselves once it has scored the past weeks"
+        )
+    if counts.store.get("ingestion_paused"):
+        found.append(
+            f"ingestion is paused: the write-ahead log has {counts.store['wal_bytes'] // 2**20} MB because a reader "
+            "stays open; nothing is lost, it goes on when the reader ends"
+        )
+    return found
+
+
 def status_answer(counts: StatusCounts, pulse: Pulse) -> dict[str, Any]:
     """The answer of `status --json`."""
     return {
@@ -106,6 +126,7 @@ def status_answer(counts: StatusCounts, pulse: Pulse) -> dict[str, Any]:
         "model_version": counts.model_version,
         "data_as_of": counts.data_as_of,
         "samples": counts.samples,
+        "store": counts.store,
         "worker": pulse.worker,
         "notes": list(pulse.notes),
     }

@@ -45,6 +45,7 @@ from monitor.domain import (
 )
 from monitor.errors import AlertError
 from monitor.notify.plan import plan_deliveries
+from monitor.pulse import FEW_WAITING, JUDGED_MODEL
 from monitor.store.base import EVERY, Store
 
 log = structlog.get_logger("watch")
@@ -53,7 +54,6 @@ SECOND: Final = timedelta(seconds=1)
 GRID: Final = timedelta(minutes=15)
 ACTIVE: Final = (AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.ESCALATED)
 _COUNTING: Final = (RuleKind.SPIKE, RuleKind.THRESHOLD)
-JUDGED_MODEL: Final = "alerts.model"
 REOPEN: Final = "reopen"
 RECALIBRATE_AFTER: Final = timedelta(days=7)
 CALIBRATION_PAST: Final = timedelta(days=364)
@@ -236,7 +236,7 @@ def _model_settled(store: Store, version: str, now: datetime) -> bool:
         since = now - WARM_UP
         waiting = store.unscored_count(since)
         scored = sum(day.articles for day in store.rollups([ALL], since, now + HOUR, step="day"))
-        if waiting > max(20, (waiting + scored) // 50):
+        if waiting > max(FEW_WAITING, (waiting + scored) // 50):
             log.info("alerts wait for the new model", version=version, waiting=waiting, scored=scored)
             return False
     store.set_setting(JUDGED_MODEL, version, "system", now)

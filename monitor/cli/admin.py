@@ -69,10 +69,21 @@ def status(arguments: argparse.Namespace) -> int:
         )
         print(f"model        {answer['model_version'] or 'none'}")
         print(f"data as of   {answer['data_as_of'] or 'never'} ({ago(answer['data_as_of'], now)})")
+        print(f"store        {_store_line(answer['store'])}")
         print(f"worker       {answer['worker']}")
         for note in answer["notes"]:
             print(f"note         {note}")
     return 0
+
+
+def _store_line(about: dict[str, Any]) -> str:
+    """Which database, and for SQLite who moves its write-ahead log into the file."""
+    if about["kind"] != "sqlite":
+        return f"{about['kind']} {about['version']}"
+    who = f"process {about['checkpointer']}" if about["checkpointer"] else "no process"
+    alone = " and no other may: this SQLite can lose writes when several do" if about["wal_reset_fault"] else ""
+    size = about["wal_bytes"] / 2**20
+    return f"sqlite {about['version']}, write-ahead log {size:.1f} MB, {who} checkpoints it{alone}"
 
 
 def model_list(_: argparse.Namespace) -> int:

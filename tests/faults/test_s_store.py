@@ -19,6 +19,7 @@ from sqlalchemy import event
 
 from monitor.domain import ArticleQuery
 from monitor.errors import StoreBusyError, StoreError
+from monitor.pulse import read_pulse
 from monitor.store import open_store
 from monitor.store.schema import HEAD, articles
 from monitor.store.sql import SqlStore
@@ -129,12 +130,14 @@ def test_S3_an_open_reader_pauses_ingestion_at_the_limit_until_it_ends(sqlite_ur
             store.add_articles([article(number, summary=LONG)], NOW)
     assert 2**20 <= store.wal_bytes() < 3 * 2**20
     assert store.status().store["ingestion_paused"] is True
+    assert any("ingestion is paused" in note for note in read_pulse(store, NOW).problems)
     score(store)  # what is there is still scored, counted and told
     settle(store)
     reader.execute("COMMIT")
     reader.close()
     assert store.add_articles([article(5000)], NOW).new == 1
     assert store.status().store["ingestion_paused"] is False
+    assert not any("ingestion" in note for note in read_pulse(store, NOW).notes)
 
 
 def test_S3_our_own_reads_are_bounded_in_time(sqlite_url: str, open_at: OpenStore) -> None:
