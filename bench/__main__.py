@@ -19,6 +19,7 @@ BENCHES = {
     "mentions": "bench.mentions",
     "query": "bench.query",
     "scale": "bench.scale",
+    "page": "bench.page",
 }
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 
-PATIENCE_S = 120.0
+PATIENCE_S = 600.0  # the peer builds its frame of a million stories first
 _WIDGETS = ("date_input", "button_group", "multiselect", "selectbox", "checkbox", "text_input", "slider")
 
 
@@ -44,6 +45,7 @@ class Session:
         self.widgets: dict[str, tuple[str, str]] = {}  # key → (id, fragment)
         self.page_hash = ""
         self.query = ""
+        self.first = date(2024, 1, 1)  # first day of the span that the session looks at
 
     def open(self, page: str, query: str = "") -> Answer:
         """Go to a page by its address, as a click on a link does."""

@@ -23,6 +23,20 @@ def test_every_setting_stands_in_the_operations_guide(name: str, variable: str, 
     assert not default or f"`{default}`" in row
 
 
+def test_deploy_files_and_guides_name_settings_that_exist() -> None:
+    import re
+
+    root = DOCS.parent
+    known = {variable for _, variable, _, _ in described()} | {"HEADWIND_CONFIG", "HEADWIND_DB_PASSWORD"}
+    named = {
+        (path.name, name)
+        for path in [*(root / "deploy").iterdir(), *DOCS.glob("*.md")]
+        for name in re.findall(r"HEADWIND_[A-Z_]+[A-Z]", path.read_text(encoding="utf-8"))
+    }
+    assert {one for one in named if one[1] not in known} == set()
+    assert ("compose.yaml", "HEADWIND_ALLOW_REMOTE") in named
+
+
 def commands() -> list[str]:
     actions = [a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction)]
     return sorted(actions[0].choices)
