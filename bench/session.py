@@ -15,7 +15,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 
-PATIENCE_S = 600.0  # the peer builds its frame of a million stories first
+PATIENCE_S = 600.0  # a busy machine is slow, not broken; and the peer builds its frame of a million stories first
 _WIDGETS = ("date_input", "button_group", "multiselect", "selectbox", "checkbox", "text_input", "slider")
 
 
@@ -39,6 +39,7 @@ class Session:
             subprotocols=["streamlit"],  # type: ignore[list-item]
             additional_headers={"Origin": url},
             max_size=None,
+            open_timeout=PATIENCE_S,
             compression=None,
             proxy=None,
         )
