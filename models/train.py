@@ -46,7 +46,7 @@ def add_parser(subparsers: Any) -> None:
     add("--warm-up", type=float, default=0.06, help="share of the steps")
     add("--weight-decay", type=float, default=0.01)
     add("--dropout", type=float, default=0.1, help="before the heads")
-    add("--encoder-dropout", type=float, help="inside the encoder (default: what the base was trained with)")
+    add("--encoder-dropout", type=float, help="on the encoder's states (default: what the base was trained with)")
     add("--pooling", choices=("mean", "mean+attention"), default="mean+attention")
     add("--label-smoothing", type=float, default=0.05)
     add("--class-weights", action="store_true", help="weigh sentiment classes by the inverse root of their frequency")
@@ -56,7 +56,10 @@ def add_parser(subparsers: Any) -> None:
     add("--early-stopping", type=int, metavar="N", help="stop after N evaluations without gain; keeps the best")
     add("--evaluate-every", type=int, default=500, help="steps between scores on the development part")
     add("--save-every", type=int, default=150, help="steps between checkpoints")
-    add("--precision", choices=("fp32", "fp16", "bf16"), default="fp32", help="mixed precision on a GPU")
+    add("--precision", choices=("fp32", "fp16", "bf16"), default="fp32", help="mixed precision; bf16 also on a CPU")
+    add("--compile", action="store_true", help="compile the encoder: needs a C++ compiler, twice as fast on a CPU")
+    add("--quantise-aware", action="store_true", help="train with the rounding of the int8 export (a last, short phase)")
+    add("--sentiment-weight", type=float, default=1.0, help="of the sentiment loss beside that of the topics")
     add("--mlm", type=float, default=0.0, metavar="ROUNDS", help="masked-language rounds on the texts first")
     add("--fgm", type=float, default=0.0, metavar="SIZE", help="adversarial step on the embeddings (0.5 is usual)")
     add("--augment", type=float, default=0.0, metavar="SHARE", help="share of texts with case, typo or name changes")
@@ -149,7 +152,7 @@ def build_model(args: argparse.Namespace, corpus: Corpus) -> Any:
     """The network for this run: from a base or one of our checkpoints, with the heads the data needs."""
     import torch
 
-    from models.network import HeadwindModel
+    from models.network import HeadwindConfig, HeadwindModel, set_encoder_dropout
     from models.sources import SOURCES
 
     used = {example.source for example in corpus.examples if example.auxiliary is not None}
@@ -157,10 +160,19 @@ def build_model(args: argparse.Namespace, corpus: Corpus) -> Any:
     for name in sorted(used):
         source = SOURCES[name]
         heads[source.kind][source.head] = list(source.head_labels)
+    # On a CPU the compiler fuses attention written out; the fused kernel's backward pass takes three times as long.
+    attention = "eager" if args.compile and not torch.cuda.is_available() else "sdpa"
     config_file = Path(args.base) / "config.json"
     if config_file.is_file() and json.loads(config_file.read_text(encoding="utf-8")).get("model_type") == "headwind":
+        config = HeadwindConfig.from_pretrained(args.base)
+        config.dropout = args.dropout
+        config.activation_ranges = {}
+        if args.encoder_dropout is not None:
+            set_encoder_dropout(config.encoder, args.encoder_dropout)
         # Shipped weights are stored in halves, which the CPU cannot train.
-        model = HeadwindModel.from_pretrained(args.base, dtype=torch.float32)
+        model = HeadwindModel.from_pretrained(
+            args.base, config=config, dtype=torch.float32, attn_implementation=attention
+        )
     else:
         model = HeadwindModel.from_base(
             args.base,
@@ -172,6 +184,7 @@ def build_model(args: argparse.Namespace, corpus: Corpus) -> Any:
             args.rank if args.method == "prefix" else 0,
             args.encoder_dropout,
         )
+        model.encoder.set_attn_implementation(attention)
     if not args.train_embeddings and not args.fgm:
         # Half of MiniLM's weights, and words unseen in training keep the place that pretraining gave them.
         model.encoder.get_input_embeddings().weight.requires_grad_(False)
@@ -191,7 +204,7 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
     from transformers import AutoTokenizer, EarlyStoppingCallback, TrainingArguments, set_seed
     from transformers.trainer_utils import get_last_checkpoint
 
-    from models import methods
+    from models import methods, quantise
     from models.augment import Augmenter
     from models.batches import Collator, EvaluationRows, TrainingRows, draw_rounds, order_by_length
     from models.network import HeadwindModel, LossWeights, resolve_base
@@ -209,6 +222,7 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
 
         masked_language_rounds(model, tokenizer, [example.joined for example in training], args)
     model.loss_weights = LossWeights(
+        sentiment=args.sentiment_weight,
         label_smoothing=args.label_smoothing,
         sentiment_classes=class_weights(training) if args.class_weights else None,
     )
@@ -226,6 +240,13 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
     )
     steps = len(rows) // (args.batch_size * args.accumulate)
     model = methods.apply(model, args.method, args.rank, args.frozen_layers, steps)
+    collator = Collator(tokenizer.pad_token_id)
+    if args.quantise_aware:
+        seen = [collator([rows[k] for k in range(start, start + 32)]) for start in range(0, min(len(rows), 1280) - 31, 32)]
+        quantise.prepare(model, quantise.observe_ranges(model, seen))
+    if args.compile:
+        # Lengths differ from batch to batch: one program for all of them instead of one for each.
+        model.pooled = torch.compile(model.pooled, dynamic=True)
     best = args.early_stopping is not None
     settings = TrainingArguments(
         output_dir=str(output),
@@ -237,6 +258,7 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
         warmup_steps=args.warm_up,
         weight_decay=args.weight_decay,
         max_grad_norm=1.0,
+        use_cpu=not torch.cuda.is_available(),
         bf16=args.precision == "bf16",
         fp16=args.precision == "fp16",
         logging_steps=25,
@@ -258,7 +280,7 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
         args=settings,
         train_dataset=rows,
         eval_dataset=EvaluationRows(development, tokenizer, args.max_length) if development else None,
-        data_collator=Collator(tokenizer.pad_token_id),
+        data_collator=collator,
         compute_metrics=product_metrics,
         budget=Budget(output, args.minutes * 60 if args.minutes else None),
         head_rate=args.head_rate,
@@ -274,9 +296,11 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
     if args.resume and last is None:
         raise ModelError(f"--resume: {output} holds no checkpoint")
     outcome = trainer.train(resume_from_checkpoint=last)
+    if args.compile:
+        del model.pooled  # the plain method again, which can be copied and saved
     final = output / "final"
     trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    save_network(methods.merged(model), tokenizer, final)
+    save_network(quantise.plain(methods.merged(model)), tokenizer, final)
     description = {
         "arguments": {key: _plain(value) for key, value in vars(args).items() if key not in ("run", "command")},
         "files": corpus.files,

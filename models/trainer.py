@@ -177,7 +177,8 @@ class HeadwindTrainer(Trainer):
         self, model: nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: Any = None
     ) -> tuple[Any, Any, Any]:
         inputs = self._prepare_inputs(inputs)
-        with torch.no_grad():
+        # Scoring is rare: compiling the network once more for it would cost more than it saves.
+        with torch.no_grad(), torch.compiler.set_stance("force_eager"):
             outputs = model(**inputs)
         logits = (outputs.sentiment_logits, outputs.topic_logits, outputs.primary_logits)
         targets = (inputs["sentiment"], inputs["topics"], inputs["primary"])
