@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import CheckpointError
-from models.registry import CHECKPOINTS
+from models.registry import CHECKPOINTS, CONFIG
 
 OPSET: Final = 18
 OUTPUTS: Final = ("sentiment_logits", "topic_logits", "primary_logits")
@@ -169,7 +169,8 @@ def export_int8(
 ) -> None:
     """Write the static int8 graph of a checkpoint folder to `out`.
 
-    texts: what the activation ranges are taken on. keep: parts of names of nodes that stay in fp32, beside the heads.
+    texts: what the activation ranges are taken on, where the network was not trained with ranges of its own.
+    keep: parts of names of nodes that stay in fp32, beside the heads.
     reduce_range: seven bits for weights. On AVX2 without VNNI the product of two bytes is summed in 16 bits, which
     eight-bit weights overflow.
     """
@@ -203,6 +204,7 @@ def export_int8(
                 "OpTypesToExcludeOutputQuantization": ["MatMul", "Gemm"],
                 # Shape inference does not know the fused operators; their outputs are float.
                 "DefaultTensorType": onnx.TensorProto.FLOAT,
+                "TensorQuantOverrides": _trained_ranges(folder, graph, QuantType.QUInt8),
             },
         )
     model = onnx.load(out)
@@ -210,6 +212,19 @@ def export_int8(
     _shrink_embeddings(model)
     onnx.checker.check_model(model)
     onnx.save(model, str(out))
+
+
+def _trained_ranges(folder: Path, graph: Any, kind: Any) -> dict[str, list[dict[str, Any]]]:
+    """Range of each tensor that a dense layer reads, as `models.quantise` fixed it in training; none is no override."""
+    ranges = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("activation_ranges") or {}
+    found = {}
+    for node in graph.node:
+        name = node.name.removeprefix("/inner/encoder/").rpartition("/")[0].replace("/", ".")
+        if node.op_type in ("MatMul", "Gemm") and name in ranges:
+            low, high = ranges[name]
+            # Of the same type as the range that the calibration measures: the quantiser mixes them.
+            found[node.input[0]] = [{"quant_type": kind, "rmin": np.float32(low), "rmax": np.float32(high)}]
+    return found
 
 
 def _state_types(graph: Any) -> None:

@@ -49,12 +49,12 @@ class RoundedLinear(nn.Linear):
     low: Tensor
     high: Tensor
 
-    def __init__(self, inner: nn.Linear, low: float, high: float) -> None:
+    def __init__(self, inner: nn.Linear, low: Tensor, high: Tensor) -> None:
         super().__init__(inner.in_features, inner.out_features, bias=inner.bias is not None)
         self.weight, self.bias = inner.weight, inner.bias
         # Not persistent: a checkpoint of such a run is one of the plain network, ranges stand in its config.
-        self.register_buffer("low", torch.tensor(low), persistent=False)
-        self.register_buffer("high", torch.tensor(high), persistent=False)
+        self.register_buffer("low", low, persistent=False)
+        self.register_buffer("high", high, persistent=False)
 
     def forward(self, input: Tensor) -> Tensor:
         # Rounding in half precision would itself be coarser than the levels that are imitated.
@@ -91,15 +91,23 @@ def choose_range(values: Tensor) -> tuple[float, float]:
 def observe_ranges(model: Any, batches: Iterable[dict[str, Tensor]]) -> dict[str, tuple[float, float]]:
     """Run the network over batches (`input_ids` and `attention_mask`, both [B, T]) and choose each layer's range.
 
-    Padding is left out: its states mean nothing, and they would widen the ranges.
+    Padding is left out: its states mean nothing, and they would widen the ranges. Layers that read the same states
+    (query, key and value) get the same range: the export rounds a tensor once for all its readers.
     """
     seen: dict[str, list[Tensor]] = {}
+    shares: dict[str, str] = {}
+    last: tuple[str, Tensor | None] = ("", None)
     generator = torch.Generator().manual_seed(3)
     mask: Tensor | None = None
 
     def keep(name: str) -> Any:
         def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            nonlocal last
             assert mask is not None
+            if inputs[0] is last[1]:
+                shares[name] = last[0]
+                return
+            last = (name, inputs[0])
             states = inputs[0].detach().float()[mask.bool()].flatten()
             drawn = torch.randint(0, states.numel(), (_SAMPLES,), generator=generator)
             seen.setdefault(name, []).append(torch.cat([states[drawn], states.min()[None], states.max()[None]]))
@@ -118,15 +126,17 @@ def observe_ranges(model: Any, batches: Iterable[dict[str, Tensor]]) -> dict[str
         for handle in handles:
             handle.remove()
         model.train(training)
-    return {name: choose_range(torch.cat(values)) for name, values in seen.items()}
+    chosen = {name: choose_range(torch.cat(values)) for name, values in seen.items()}
+    return chosen | {name: chosen[first] for name, first in shares.items()}
 
 
 def prepare(model: Any, ranges: dict[str, tuple[float, float]]) -> None:
     """Let every dense layer of the encoder round as the export will; in place. The ranges go into the config."""
+    bounds = {pair: (torch.tensor(pair[0]), torch.tensor(pair[1])) for pair in ranges.values()}
     for name in dense_layers(model):
         parent = model.encoder.get_submodule(name.rpartition(".")[0])
         leaf = name.rpartition(".")[2]
-        setattr(parent, leaf, RoundedLinear(getattr(parent, leaf), *ranges[name]))
+        setattr(parent, leaf, RoundedLinear(getattr(parent, leaf), *bounds[ranges[name]]))
     model.config.activation_ranges = {name: [low, high] for name, (low, high) in ranges.items()}
 
 

@@ -58,7 +58,7 @@ def add_parser(subparsers: Any) -> None:
     add("--save-every", type=int, default=150, help="steps between checkpoints")
     add("--precision", choices=("fp32", "fp16", "bf16"), default="fp32", help="mixed precision; bf16 also on a CPU")
     add("--compile", action="store_true", help="compile the encoder: needs a C++ compiler, twice as fast on a CPU")
-    add("--quantise-aware", action="store_true", help="train with the rounding of the int8 export (a last, short phase)")
+    add("--quantise-aware", action="store_true", help="train with the rounding of the int8 export: a last phase")
     add("--sentiment-weight", type=float, default=1.0, help="of the sentiment loss beside that of the topics")
     add("--mlm", type=float, default=0.0, metavar="ROUNDS", help="masked-language rounds on the texts first")
     add("--fgm", type=float, default=0.0, metavar="SIZE", help="adversarial step on the embeddings (0.5 is usual)")
@@ -242,7 +242,9 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
     model = methods.apply(model, args.method, args.rank, args.frozen_layers, steps)
     collator = Collator(tokenizer.pad_token_id)
     if args.quantise_aware:
-        seen = [collator([rows[k] for k in range(start, start + 32)]) for start in range(0, min(len(rows), 1280) - 31, 32)]
+        seen = [
+            collator([rows[k] for k in range(start, start + 32)]) for start in range(0, min(len(rows), 1280) - 31, 32)
+        ]
         quantise.prepare(model, quantise.observe_ranges(model, seen))
     if args.compile:
         # Lengths differ from batch to batch: one program for all of them instead of one for each.

@@ -67,6 +67,7 @@ def test_training_learns(ground: Path, tmp_path: Path) -> None:
         ["--early-stopping", "1", "--save-every", "4"],
         ["--exclude", "financial_phrasebank"],
         ["--minutes", "0.001"],
+        ["--precision", "bf16", "--sentiment-weight", "1.5"],
         ["--train-embeddings", "--dropout", "0.3", "--encoder-dropout", "0.2", "--weight-decay", "0.1"],
     ],
 )
@@ -74,6 +75,17 @@ def test_an_option_runs(ground: Path, tmp_path: Path, options: list[str]) -> Non
     assert run(arguments(ground, tmp_path, *options)) == 0
     if options[0] == "--exclude":
         assert HeadwindModel.from_pretrained(tmp_path / "final").auxiliary_names == []
+
+
+def test_a_run_with_rounding_leaves_the_ranges_and_the_next_run_without_takes_them_out(
+    ground: Path, tmp_path: Path
+) -> None:
+    run(arguments(ground, tmp_path / "one", "--quantise-aware"))
+    config = json.loads((tmp_path / "one" / "final" / "config.json").read_text(encoding="utf-8"))
+    assert len(config["activation_ranges"]) == 6 * config["encoder"]["num_hidden_layers"]
+    run(arguments(ground, tmp_path / "two", "--base", str(tmp_path / "one" / "final")))
+    config = json.loads((tmp_path / "two" / "final" / "config.json").read_text(encoding="utf-8"))
+    assert config["activation_ranges"] == {}
 
 
 def test_two_teachers_become_one_pupil(ground: Path, tmp_path: Path) -> None:
