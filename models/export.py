@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import CheckpointError
+from models.graph import lean
 from models.registry import CHECKPOINTS, CONFIG
 
 OPSET: Final = 18
@@ -210,6 +211,7 @@ def export_int8(
     model = onnx.load(out)
     _check_activations(model.graph)
     _shrink_embeddings(model)
+    lean(model)
     onnx.checker.check_model(model)
     onnx.save(model, str(out))
 

@@ -68,7 +68,7 @@ def release(
         "metrics": {},
         "auxiliary_heads": {},
         "files": {},
-        "product_onnx": {"inputs": ["input_ids", "attention_mask"], "outputs": list(export.OUTPUTS)},
+        "product_onnx": {"inputs": ["input_ids"], "outputs": list(export.OUTPUTS)},
         "training": training,
     }
     write_manifest(folder, Manifest.from_dict(manifest))
