@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import CheckpointError
-from models.graph import lean
+from models.graph import channel_ranges, lean, reads, smooth
 from models.registry import CHECKPOINTS, CONFIG
 
 OPSET: Final = 18
@@ -185,6 +185,10 @@ def export_int8(
         quant_pre_process(str(fused), str(prepared), skip_symbolic_shape=True, skip_optimization=True)
         typed = onnx.load(prepared)
         graph = typed.graph
+        trained = _trained_ranges(folder, graph, QuantType.QUInt8)
+        if not trained:
+            # Ranges fixed in training hold for the channels as they are; they cannot be evened out any more.
+            smooth(typed, channel_ranges(typed, reads(typed, keep), _Reader(folder, texts, max_length).feeds), keep)
         _state_types(graph)
         onnx.save(typed, str(prepared))
         excluded = [node.name for node in graph.node if _stays(node, graph, keep)]
@@ -205,7 +209,7 @@ def export_int8(
                 "OpTypesToExcludeOutputQuantization": ["MatMul", "Gemm"],
                 # Shape inference does not know the fused operators; their outputs are float.
                 "DefaultTensorType": onnx.TensorProto.FLOAT,
-                "TensorQuantOverrides": _trained_ranges(folder, graph, QuantType.QUInt8),
+                "TensorQuantOverrides": trained,
             },
         )
     model = onnx.load(out)
