@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from monitor.settings import load_settings
 from monitor.store import open_store
@@ -23,6 +23,7 @@ from tests.tools import free_port, require_tool
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)  # it has a limit of its own, five seconds: a busy machine is no failure
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
