@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -45,6 +46,7 @@ from monitor.store.values import (
 )
 
 COUNT_CAP = 10_000
+SECOND = timedelta(seconds=1)
 _SEARCH = table("article_search", column("rowid", BigInteger), column("position", BigInteger))
 _DOUBLES = struct.Struct(f"<{len(TOPICS)}d")
 
@@ -103,7 +105,20 @@ class ReadingPart(ArticlesPart):
         source = driver.source
         if source is not articles and rest:
             source = source.join(articles, articles.c.position == position)
-        return select(position).select_from(source).where(*wheres, *rest), position
+        placed = self._placed(query, model, driver)
+        return select(position).select_from(source).where(*wheres, *placed, *rest), position
+
+    def _placed(self, query: ArticleQuery, model: int, driver: Driver) -> list[ColumnElement[bool]]:
+        """What is asked of predictions and found by the position alone, from an index, without the article's row."""
+        said, mine = predictions.alias("placed"), prediction_topics.alias("mine")
+        wheres: list[ColumnElement[bool]] = []
+        if query.sentiments and driver.settles != "sentiments":
+            own = (said.c.model_id == model, said.c.position == driver.position)
+            wheres.append(select(said.c.position).where(*own, said.c.sentiment.in_(query.sentiments)).exists())
+        if query.topics and driver.settles != "topics":
+            own = (mine.c.model_id == model, mine.c.position == driver.position)
+            wheres.append(select(mine.c.position).where(*own, mine.c.topic.in_(query.topics)).exists())
+        return wheres
 
     def _driver(self, query: ArticleQuery, model: int) -> Driver:
         p, t = predictions.c, prediction_topics.c
@@ -141,7 +156,7 @@ class ReadingPart(ArticlesPart):
             wheres.append(c.published < us(query.end))
         question = ask(query.text)
         if question.unwanted and not question.wanted:
-            wheres.append(self._without(question))
+            wheres.append(self._without(question, query))
         if query.publishers:
             wheres.append(c.publisher.in_(query.publishers))
         if query.languages:
@@ -159,10 +174,8 @@ class ReadingPart(ArticlesPart):
         return [*wheres, *self._predicted(query, model, settled)]
 
     def _predicted(self, query: ArticleQuery, model: int, settled: str) -> list[ColumnElement[bool]]:
-        said, mine = predictions.alias("said"), prediction_topics.alias("mine")
+        said = predictions.alias("said")
         conditions: list[ColumnElement[bool]] = []
-        if query.sentiments and settled != "sentiments":
-            conditions.append(said.c.sentiment.in_(query.sentiments))
         if query.min_confidence > 0:
             conditions.append(said.c.confidence >= query.min_confidence)
         if query.unsure_only and settled != "unsure":
@@ -171,18 +184,21 @@ class ReadingPart(ArticlesPart):
         if conditions:
             own = (said.c.article_id == articles.c.id, said.c.model_id == model)
             wheres.append(select(said.c.article_id).where(*own, *conditions).exists())
-        if query.topics and settled != "topics":
-            own = (mine.c.model_id == model, mine.c.position == articles.c.position)
-            wheres.append(select(mine.c.position).where(*own, mine.c.topic.in_(query.topics)).exists())
         return wheres
 
-    def _without(self, question: Question) -> ColumnElement[bool]:
-        """Articles that hold none of the unwanted terms, when nothing is wanted."""
+    def _without(self, question: Question, query: ArticleQuery) -> ColumnElement[bool]:
+        """Articles that hold none of the unwanted terms, when nothing is wanted; those terms are looked up within the
+        span that is asked for only."""
         if self.is_sqlite:
             match = text("article_search MATCH :match").bindparams(match=fts5_terms(question.unwanted, "OR"))
         else:
             match = text("NOT (body @@ CAST(:match AS tsquery))").bindparams(match=tsquery(question))
-        return articles.c.position.not_in(select(self._search_position).where(match))
+        inside = select(self._search_position).where(match)
+        if query.start is not None:
+            inside = inside.where(self._search_position >= position_at(query.start))
+        if query.end is not None:
+            inside = inside.where(self._search_position < position_at(query.end + SECOND))
+        return articles.c.position.not_in(inside)
 
     # ── rows to values ───────────────────────────────────────────────────────────────────────────────────────────
 

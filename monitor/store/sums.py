@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, func, literal, select
@@ -165,17 +166,19 @@ def _bucket(part: Part, step: str) -> Any:
 
 
 def _added(rows: Iterable[tuple[str, int, Sequence[Any]]], step: str, start: datetime) -> list[Rollup]:
-    """Rows (name, hour, sums) by name and bucket, in order; the same bucket may come from several parts."""
-    sums: dict[tuple[str, int], list[Any]] = {}
+    """Rows (name, hour, sums) by name and bucket, in order. Only the bucket of a whole span comes from several parts:
+    the hours at the ends of a span belong to other days than its whole ones."""
+    if step != "all":
+        return [_rollup(name, hour, values) for name, hour, values in sorted(rows, key=itemgetter(0, 1))]
+    sums: dict[str, Sequence[Any]] = {}
+    for name, _, values in rows:
+        there = sums.get(name)
+        sums[name] = values if there is None else [a + b for a, b in zip(there, values, strict=True)]
     first = hour_of(us(start))
-    for name, hour, values in rows:
-        key = (name, first if step == "all" else hour)
-        there = sums.get(key)
-        sums[key] = list(values) if there is None else [a + b for a, b in zip(there, values, strict=True)]
-    return [_rollup(name, hour, values) for (name, hour), values in sorted(sums.items())]
+    return [_rollup(name, first, values) for name, values in sorted(sums.items())]
 
 
-def _rollup(name: str, hour: int, sums: list[Any]) -> Rollup:
+def _rollup(name: str, hour: int, sums: Sequence[Any]) -> Rollup:
     articles, stories, negative, neutral, positive, score_sum, alert_stories, alert_negative = sums
     return Rollup(
         series=name,
