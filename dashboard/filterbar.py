@@ -65,7 +65,7 @@ def bar(page: str, reads: Reads, fields: Sequence[str], default: Filters | None 
     if chosen.range != "custom":
         chosen = replace(chosen, first=None, last=None)
     st.session_state[_RANGE] = {"range": chosen.range, "first": chosen.first, "last": chosen.last}
-    _address(chosen, base)
+    _address(chosen, base, fields)
     return chosen, _span(chosen, reads)
 
 
@@ -160,9 +160,9 @@ def _as_field(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _address(chosen: Filters, base: Filters) -> None:
-    """Write the filters to the address; parameters that are not filters (a chosen row) stay."""
-    ours = set(filters.PARAMETERS.values())
+def _address(chosen: Filters, base: Filters, fields: Sequence[str]) -> None:
+    """Write the filters to the address; what is no filter of this page (a chosen row, topic or company) stays."""
+    ours = {filters.PARAMETERS[name] for name in (*fields, "first", "last")}
     wanted = filters.write(chosen, base)
     others = {name: st.query_params.get_all(name) for name in st.query_params if name not in ours}
     present = {name: st.query_params.get_all(name) for name in st.query_params}

@@ -15,6 +15,7 @@ from monitor.entities.matcher import Matcher
 from monitor.entities.watchlist import parse_watchlist, write_watchlist
 
 _LOOKED_AT: Final = 500
+_PREVIEWED: Final = 25
 _CAREFUL: Final = 0.9
 """A match less certain than this rests on a common word, a ticker or a short name."""
 
@@ -87,20 +88,23 @@ def _file(words: Words, reads: Reads) -> None:
         return
     entities = parse_watchlist(file.getvalue(), file.name)
     widgets.title(words("watchlist.read", n=len(entities)))
-    st.dataframe(
-        pd.DataFrame(
-            {
-                words("watchlist.name"): [entity.name for entity in entities],
-                words("watchlist.aliases"): [" | ".join(entity.aliases) for entity in entities],
-                words("watchlist.ticker"): [entity.ticker or "" for entity in entities],
-            }
-        ),
-        hide_index=True,
-        height=220,
+    rows = [(entity.name, *match) for entity in entities[:_PREVIEWED] for match in matches(entity, reads)]
+    table = pd.DataFrame(
+        {
+            words("column.company"): [company for company, *_ in rows],
+            words("watchlist.name"): [alias for _, alias, _, _ in rows],
+            words("watchlist.matches"): [count for _, _, count, _ in rows],
+            words("watchlist.remark"): [words("watchlist.careful_short") if careful else "" for *_, careful in rows],
+        }
     )
-    for entity in entities[:50]:
-        for alias in ambiguous(entity):
-            st.html(markup.dim(words("watchlist.careful", alias=alias)))
+    st.dataframe(
+        table,
+        hide_index=True,
+        height=widgets.table_height(len(rows), 320, 35),
+        column_config={words("watchlist.matches"): st.column_config.TextColumn(width=110, alignment="right")},
+    )
+    if len(entities) > _PREVIEWED:
+        st.html(markup.dim(words("watchlist.first_names", n=_PREVIEWED)))
     if st.button(words("watchlist.save"), type="primary", key="watch.save.file"):
         _save(entities, words)
 
@@ -122,16 +126,23 @@ def ambiguous(entity: Entity) -> list[str]:
     return found
 
 
-def preview(entity: Entity, reads: Reads, words: Words) -> list[str]:
-    """What each name would match in what is stored, and which names need care."""
-    lines = []
+def matches(entity: Entity, reads: Reads) -> list[tuple[str, str, bool]]:
+    """(name, how many stored articles it would match, whether it needs care) of each name of the entity."""
+    found = []
     careful = set(ambiguous(entity))
     for alias in dict.fromkeys((entity.name, *entity.aliases)):
         rows, _ = reads.search(ArticleQuery(text=f'"{alias}"', limit=_LOOKED_AT))
         matcher = Matcher([Entity(id=1, name=alias)])
         count = sum(1 for row in rows if matcher.mentions(row.article.title, row.article.summary))
-        more = "+" if len(rows) == _LOOKED_AT else ""
-        lines.append(words("watchlist.would_match", alias=alias, n=f"{count}{more}"))
-        if alias in careful:
+        found.append((alias, f"{count}{'+' if len(rows) == _LOOKED_AT else ''}", alias in careful))
+    return found
+
+
+def preview(entity: Entity, reads: Reads, words: Words) -> list[str]:
+    """What each name would match in what is stored, and which names need care, in words."""
+    lines = []
+    for alias, count, careful in matches(entity, reads):
+        lines.append(words("watchlist.would_match", alias=alias, n=count))
+        if careful:
             lines.append(words("watchlist.careful", alias=alias))
     return lines

@@ -265,6 +265,7 @@ def _heat(words: Words, reads: Reads, span: Span, chosen: Filters) -> None:
         frame = reads.topics_over_time(span, step, chosen.cells)
         if not frame.empty and (frame["stories"] >= LEAST_STORIES).mean() >= 0.5:
             break
+    frame = frame[frame["series"] != series_of_topic("other")]  # nor do the figures above count those
     enough = frame[frame["stories"] >= LEAST_STORIES]
     if enough.empty:
         return

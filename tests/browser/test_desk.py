@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from dashboard.nav import PAGES
 from tests.browser.conftest import Desk, Served
@@ -80,17 +80,6 @@ def test_the_language_is_switched(desk: Desk) -> None:
     page = desk.open()
     page.get_by_text("中文").click()
     expect(page.get_by_role("heading", name="现况")).to_be_visible()
-
-
-@pytest.mark.parametrize(("width", "scheme"), [(1920, "dark"), (390, "light")])
-def test_pages_fit_the_screen(browser: Browser, served: Served, width: int, scheme: str) -> None:
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
-    desk = Desk(context.new_page(), served.url).listen()
-    for path in ("", "news", "alerts"):
-        page = desk.open(path)
-        wide = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - window.innerWidth")
-        assert wide <= 1, f"{path or 'now'} is {wide} px wider than a screen of {width}"
-    context.close()
 
 
 def test_D2_a_foreign_origin_gets_neither_socket_nor_upload(served: Served) -> None:

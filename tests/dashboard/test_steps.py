@@ -259,6 +259,17 @@ def test_the_watchlist_warns_of_common_words(desk: App) -> None:
     assert careful == ["Knight"] or careful == ["Knight", "BP"]
 
 
+@pytest.mark.parametrize(
+    ("name", "parameter", "value"), [("topics", "topic", "litigation"), ("watchlist", "entity", "Calder Foods")]
+)
+def test_a_shared_topic_or_company_is_the_one_that_opens(
+    desk: App, open_page: Open, name: str, parameter: str, value: str
+) -> None:
+    page = open_page(name, range="30d", **{parameter: value})
+    assert "".join(page.query_params[parameter]) == value
+    assert f"How negative is {words.topic(value)}?" in html(page)
+
+
 def test_the_watchlist_says_what_a_name_would_match(desk: App) -> None:
     reads = Reads(desk.store, desk.settings.store_url)
     lines = watchedit.preview(Entity(id=0, name="Norvik Bank"), reads, words)
