@@ -159,7 +159,7 @@ def comparison(series: Sequence[str], span: Span, reads: Reads, measure: str, ke
         words("trend.compare_title"),
         charts.lines(frame, measure, names, words, step, share=measure == "share"),
         table,
-        key=f"{key}.compare",
+        key=f"{key}.comparison",
     )
 
 

@@ -270,6 +270,14 @@ def test_a_shared_topic_or_company_is_the_one_that_opens(
     assert f"How negative is {words.topic(value)}?" in html(page)
 
 
+@pytest.mark.parametrize(("name", "other"), [("topics", "topic:litigation"), ("watchlist", "entity:Calder Foods")])
+def test_a_comparison_opens_from_its_address(desk: App, open_page: Open, name: str, other: str) -> None:
+    page = open_page(name, range="30d", compare=[other], measure="stories")
+    assert not page.error
+    assert words("trend.compare_title") in html(page)
+    assert words("trend.strongest") in html(page)
+
+
 def test_the_watchlist_says_what_a_name_would_match(desk: App) -> None:
     reads = Reads(desk.store, desk.settings.store_url)
     lines = watchedit.preview(Entity(id=0, name="Norvik Bank"), reads, words)
