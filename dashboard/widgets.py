@@ -68,7 +68,8 @@ def header(title: str, reads: Reads, *, live: bool = False, mark_samples: bool =
     status = reads.status()
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.title(title, anchor=False, width="content")
-        with st.container(horizontal=True, vertical_alignment="center", width="content"):
+        # Without `wrap=False` a short text pushes the switch into a second line.
+        with st.container(horizontal=True, vertical_alignment="center", width="content", wrap=False):
             _freshness(None if live else status.data_as_of)
             _language(words)
     if status.samples and mark_samples:
