@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def test_D1_a_hostile_name_in_a_chart_is_text() -> None:
     import pandas as pd
 
     frame = pd.DataFrame({"series": ["a"], "time": [pd.Timestamp("2026-01-01")], "share": [0.5]})
-    figure = charts.lines(frame, "share", {"a": HOSTILE}, share=True)
+    figure = charts.lines(frame, "share", {"a": HOSTILE}, i18n.words("en"), timedelta(hours=1), share=True)
     assert "<" not in str(figure.data[0].name)
     assert charts.CONFIG["typesetMath"] is False
 
