@@ -104,6 +104,21 @@ def test_a_watchlist_file_is_looked_at_before_it_is_saved(desk: Desk) -> None:
     expect(page.get_by_role("button", name="Save", exact=True)).to_be_visible()
 
 
+def test_the_list_is_walked_through_by_keys(desk: Desk) -> None:
+    page = desk.open("news?range=7d")
+    page.wait_for_url("**/news?*article=*")
+    # The address says which article is open before the buttons that listen to the keys are drawn.
+    expect(page.locator(".st-key-news-next button")).to_be_enabled()
+    desk.settle()
+    first = page.url
+    page.keyboard.press("j")
+    page.wait_for_function("before => location.href !== before", arg=first)
+    expect(page.locator(".st-key-news-previous button")).to_be_enabled()
+    desk.settle()
+    page.keyboard.press("k")
+    page.wait_for_function("before => location.href === before", arg=first)
+
+
 def test_the_theme_is_switched(desk: Desk) -> None:
     page = desk.open("settings")
     ground = "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
