@@ -77,7 +77,7 @@ def _rule(rule: Rule, words: Words) -> None:
                 else words("rules.never"),
             ),
         ]
-        pairs += [(words(f"param.{name}"), _written(value, words)) for name, value in params_of(rule).items()]
+        pairs += [(words(f"param.{name}"), _written(name, value, words)) for name, value in params_of(rule).items()]
         st.html(markup.facts(pairs))
         if context.may("analyst"):
             with st.container(horizontal=True):
@@ -98,12 +98,12 @@ def _rule(rule: Rule, words: Words) -> None:
             _backtest(rule, words)
 
 
-def _written(value: object, words: Words) -> str:
+def _written(name: str, value: object, words: Words) -> str:
     if isinstance(value, tuple | list):
         return words("count.comma").join(words.topic(str(part)) for part in value)
     if isinstance(value, bool):
         return words("rules.on" if value else "rules.off")
-    return words.get(f"param.measure_{value}") or str(value)
+    return words.get(f"param.{name}_{value}") or str(value)
 
 
 def _backtest(rule: Rule, words: Words) -> None:

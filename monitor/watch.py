@@ -246,18 +246,16 @@ def _model_settled(store: Store, version: str, now: datetime) -> bool:
 def _entity_facts(store: Store, rule: Rule, now: datetime) -> list[kinds.EntityFacts]:
     """Counting negative stories on the rule's topics in its window, by watched entity in its scope, most negative
     first. One question for all entities: a watchlist may be long."""
-    params = params_of(rule)
-    start = now - timedelta(hours=int(params["window_hours"]))
-    topics = set(params["topics"])
+    start = now - timedelta(hours=int(params_of(rule)["window_hours"]))
     facts = store.story_facts(EVERY, start, now, negative_only=True, counting_only=True)
+    severe = [fact for fact in facts if fact.entities and kinds.is_severe(rule, fact)]
+    named = store.named_in_title([fact.story_id for fact in severe])
     by_series: dict[str, list[StoryFact]] = defaultdict(list)
-    for fact in facts:
-        if not fact.entities or topics.isdisjoint(fact.topics):
-            continue
+    for fact in severe:
         for name in series_of(fact):
             if name.startswith("entity:") and in_scope(rule, name):
                 by_series[name].append(fact)
-    return [kinds.EntityFacts(series=name, facts=tuple(those)) for name, those in sorted(by_series.items())]
+    return [kinds.EntityFacts.of(name, those, named) for name, those in sorted(by_series.items())]
 
 
 # ── evidence and outbox ──────────────────────────────────────────────────────────────────────────────────────────

@@ -182,13 +182,15 @@ def _critical(rule: Rule, history: History, source: HistorySource, start: dateti
     names = [name for name in history.series if name.startswith("entity:") and in_scope(rule, name)]
     facts = {name: source.negative_facts(name, start - window, end, _MOST_FACTS) for name in names}
     severe = {name: [fact for fact in found if kinds.is_severe(rule, fact)] for name, found in facts.items()}
+    named = source.named_in_title(sorted({fact.story_id for found in severe.values() for fact in found}))
     busy = _hours_of([fact.first_seen for found in severe.values() for fact in found], history)
 
     def observe(hour: int, opened: Sequence[Alert], now: datetime) -> list[Observation]:
         entities = [
-            kinds.EntityFacts(
-                series=name,
-                facts=tuple(fact for fact in found if fact.first_seen < now and now - window <= fact.published),
+            kinds.EntityFacts.of(
+                name,
+                [fact for fact in found if fact.first_seen < now and now - window <= fact.published],
+                named,
             )
             for name, found in severe.items()
         ]

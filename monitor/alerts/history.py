@@ -89,6 +89,10 @@ class HistorySource(Protocol):
         """Counting negative stories of a series in the span, most negative first."""
         ...
 
+    def named_in_title(self, story_ids: Sequence[str]) -> dict[str, frozenset[str]]:
+        """Story id → the watched entities that its titles name."""
+        ...
+
     def search(self, query: ArticleQuery) -> list[ScoredArticle]:
         """Articles that a keyword rule's query finds."""
         ...

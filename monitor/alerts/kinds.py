@@ -29,10 +29,21 @@ MOST_HITS: Final = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityFacts:
-    """Negative counting stories of one watched entity in the rule's window, most negative first."""
+    """Negative counting stories of one watched entity in the rule's window, most negative first.
+
+    in_title: ids of those whose title names the entity; the others name it in the lead, often in passing.
+    """
 
     series: str
     facts: tuple[StoryFact, ...]
+    in_title: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, series: str, facts: Sequence[StoryFact], named: Mapping[str, frozenset[str]]) -> EntityFacts:
+        """named: story id → the entities that its titles name."""
+        entity = series.removeprefix("entity:").partition("/topic:")[0]
+        there = frozenset(fact.story_id for fact in facts if entity in named.get(fact.story_id, ()))
+        return cls(series=series, facts=tuple(facts), in_title=there)
 
 
 # ── threshold ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -128,7 +139,7 @@ def _crossed(
 
 
 def is_severe(rule: Rule, fact: StoryFact) -> bool:
-    """Whether one story is enough for a critical-story rule."""
+    """Whether one story is enough for a critical-story rule, wherever it names the entity."""
     params = params_of(rule)
     return bool(fact.p_negative >= params["min_p_negative"] and set(fact.topics) & set(params["topics"]))
 
@@ -136,12 +147,20 @@ def is_severe(rule: Rule, fact: StoryFact) -> bool:
 def critical_stories(
     rule: Rule, entities: Sequence[EntityFacts], open_alerts: Sequence[Alert], version: str, now: datetime
 ) -> list[Observation]:
-    """One story is enough: a severe topic about a watched entity, negative at high probability."""
+    """One story is enough: a severe topic about a watched entity, negative at high probability. The rule says whether
+    the title has to name the entity."""
     params = params_of(rule)
+    anywhere = params["mention"] == "anywhere"
     window = timedelta(hours=int(params["window_hours"]))
     found, seen = [], set()
     for entity in entities:
-        facts = [fact for fact in entity.facts if is_severe(rule, fact) and fact.published >= now - window]
+        facts = [
+            fact
+            for fact in entity.facts
+            if is_severe(rule, fact)
+            and fact.published >= now - window
+            and (anywhere or fact.story_id in entity.in_title)
+        ]
         if len(facts) < int(params["min_stories"]):
             continue
         seen.add(entity.series)

@@ -69,6 +69,9 @@ PARAMS: Final[Mapping[RuleKind, Mapping[str, Param]]] = {
     RuleKind.CRITICAL_STORY: {
         "topics": Param(SEVERE_TOPICS, "labels", "Topics of which one story is enough."),
         "min_p_negative": Param(0.85, "float", "Lowest probability that the story is negative.", 0.0, 1.0),
+        "mention": Param(
+            "title", "choice", "Where the entity must stand; anywhere: title or lead.", choices=("title", "anywhere")
+        ),
         "min_stories": Param(1, "int", "Fewest distinct stories.", 1, 100),
         "window_hours": Param(24, "int", "Window in hours.", 1, 168),
     },

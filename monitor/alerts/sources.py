@@ -30,6 +30,9 @@ class StoreSource:
     def negative_facts(self, series: str, start: datetime, end: datetime, limit: int) -> list[StoryFact]:
         return self._store.story_facts(series, start, end, negative_only=True, counting_only=True, limit=limit)
 
+    def named_in_title(self, story_ids: Sequence[str]) -> dict[str, frozenset[str]]:
+        return self._store.named_in_title(story_ids)
+
     def search(self, query: ArticleQuery) -> list[ScoredArticle]:
         return self._store.search_articles(query)[0]
 
@@ -52,6 +55,11 @@ class FactsSource:
         ]
         found.sort(key=lambda fact: -fact.p_negative)
         return found[:limit]
+
+    def named_in_title(self, story_ids: Sequence[str]) -> dict[str, frozenset[str]]:
+        """Story facts do not say where they name an entity: in memory, each is taken to name it in its title."""
+        wanted = set(story_ids)
+        return {fact.story_id: frozenset(fact.entities) for fact in self._facts if fact.story_id in wanted}
 
     def search(self, query: ArticleQuery) -> list[ScoredArticle]:
         raise AlertError("backtest: keyword rules need the articles of a store; story facts have no text")

@@ -223,6 +223,10 @@ class Counting(Protocol):
 
     def story_articles(self, story_id: str) -> list[ScoredArticle]: ...
 
+    def named_in_title(self, story_ids: Sequence[str]) -> dict[str, frozenset[str]]:
+        """Story id → the watched entities that the title of one of its articles names; stories without are left out."""
+        ...
+
 
 class Entities(Protocol):
     def entities(self) -> list[Entity]: ...

@@ -10,10 +10,13 @@ from sqlalchemy import ColumnElement, Connection, Select, func, literal, literal
 
 from monitor.domain import ALL, DateQuality, StoryFact
 from monitor.store.base import EVERY
+from monitor.store.database import chunks
 from monitor.store.schema import (
     WORST,
     articles,
     counters,
+    entities,
+    mentions,
     rollups,
     series,
     stories,
@@ -167,6 +170,23 @@ class CountsPart(SumsPart):
             yield from (_story_fact(row) for row in rows)
             first += span
             span = span * 2 if len(rows) < PAGE else max(1, span // 2) if len(rows) > 4 * PAGE else span
+
+    def named_in_title(self, story_ids: Sequence[str]) -> dict[str, frozenset[str]]:
+        """Story id → the watched entities that the title of one of its articles names; stories without are left out."""
+        found: dict[str, set[str]] = {}
+        for part in chunks(story_ids):
+            query = (
+                select(stories.c.key, entities.c.name)
+                .join(articles, articles.c.story == stories.c.id)
+                .join(mentions, (mentions.c.article_id == articles.c.id) & (mentions.c.place == "title"))
+                .join(entities, entities.c.id == mentions.c.entity_id)
+                .where(stories.c.key.in_(part))
+                .distinct()
+            )
+            with self.read() as connection:
+                for key, name in connection.execute(query):
+                    found.setdefault(key, set()).add(name)
+        return {key: frozenset(names) for key, names in found.items()}
 
 
 def _span(hour: Any, start: datetime, end: datetime) -> list[ColumnElement[bool]]:

@@ -57,12 +57,13 @@ class Newsroom:
         quality: DateQuality = DateQuality.EXACT,
         story: str | None = None,
         family: str = "",
+        where: str = "title",
     ) -> NewArticle:
         number = next(self._numbers)
         mentions: tuple[Mention, ...] = ()
         if entity is not None:
             who = self.entity(entity)
-            mentions = (Mention(entity_id=who.id, where="title", confidence=1.0, alias=entity),)
+            mentions = (Mention(entity_id=who.id, where=where, confidence=1.0, alias=entity),)
         return NewArticle(
             identity=f"article-{number}",
             story_id=story or f"article-{number}",

@@ -43,6 +43,10 @@ def test_the_defaults_are_valid_and_cover_all_topics_and_entities() -> None:
         ({"name": ""}, "name"),
         ({"name": "a/b"}, "name"),
         ({"scope": ()}, "scope"),
+        (
+            {"kind": RuleKind.CRITICAL_STORY, "scope": ("entity:*",), "params": {"mention": "lead"}},
+            "params.mention",
+        ),
         ({"scope": ("topic:weather",)}, "scope"),
         ({"scope": ("everything",)}, "scope"),
         ({"cooldown_s": -1.0}, "cooldown_s"),

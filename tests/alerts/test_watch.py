@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -160,6 +161,27 @@ def test_one_severe_story_about_a_watched_company_is_enough(newsroom: Newsroom) 
     assert (transition.rule, transition.series) == ("critical-story", "entity:Acorn")
     assert transition.severity is Severity.CRITICAL
     assert transition.summary.startswith("1 story on credit distress")
+
+
+def test_a_severe_story_that_names_the_company_only_in_its_lead_is_no_critical_story(newsroom: Newsroom) -> None:
+    at = NOW - timedelta(minutes=9)
+    newsroom.publish([newsroom.article(at, "Lenders near default", entity="Acorn", where="lead", story="s")])
+    assert newsroom.look() == []
+    newsroom.publish([newsroom.article(at, "Acorn and lenders near default", entity="Acorn", story="s")])
+    [transition] = newsroom.look(NOW + timedelta(minutes=15))
+    assert (transition.rule, transition.series) == ("critical-story", "entity:Acorn")
+
+
+def test_a_rule_may_take_a_mention_anywhere(newsroom: Newsroom) -> None:
+    [rule] = [each for each in newsroom.store.rules() if each.kind is RuleKind.CRITICAL_STORY]
+    newsroom.store.save_rule(replace(rule, params={"mention": "anywhere"}), "tests", NOW)
+    at = NOW - timedelta(minutes=9)
+    newsroom.publish([newsroom.article(at, "Lenders near default", entity="Acorn", where="lead")])
+    assert opened(newsroom, rule.name) == ["entity:Acorn"]
+    report = run_backtest(newsroom.store, rule.name, NOW - timedelta(days=1), NOW)
+    assert [alert.series for alert in report.alerts] == ["entity:Acorn"]
+    newsroom.store.save_rule(replace(rule, params={"mention": "title"}), "tests", NOW)
+    assert run_backtest(newsroom.store, rule.name, NOW - timedelta(days=1), NOW).alerts == ()
 
 
 def test_severe_stories_about_nobody_on_the_watchlist_are_not_critical(newsroom: Newsroom) -> None:

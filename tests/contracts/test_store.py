@@ -371,6 +371,13 @@ def library(store: SqlStore) -> SqlStore:
     return store
 
 
+def test_a_story_is_asked_whom_its_titles_name(library: SqlStore) -> None:
+    other = library.save_entity(Entity(id=0, name="Steady Bonds"), NOW)
+    lead = Mention(entity_id=other.id, where="lead", confidence=0.4)
+    library.add_articles([article(6, "Acme settles", story="article-1", mentions=(lead,))], NOW)
+    assert library.named_in_title(["article-1", "article-2", "gone"]) == {"article-1": frozenset({"Acme Quarries"})}
+
+
 QUESTIONS: list[tuple[dict[str, object], list[int]]] = [
     ({}, [1, 2, 3, 4, 5]),
     ({"text": "bonds"}, [1, 2, 5]),
