@@ -13,11 +13,12 @@ from typing import Any
 import httpx
 import structlog
 
-from monitor import ingest
+from monitor import archives
 from monitor.alerts.backtest import BacktestReport
 from monitor.app.desk import DeskPart
 from monitor.app.feeds import FeedsPart
 from monitor.app.model import ModelPart
+from monitor.archives import ImportReport
 from monitor.digest import plan_digest
 from monitor.domain import (
     Transition,
@@ -25,10 +26,10 @@ from monitor.domain import (
 from monitor.drift import measure_drift
 from monitor.errors import LeaderError, SettingsError
 from monitor.feeds.stories import StoryIndex
-from monitor.ingest import ImportReport
+from monitor.guard import AddressPolicy
 from monitor.keeping import retention_days
 from monitor.leader import take_lead
-from monitor.net import AddressPolicy, guarded_client
+from monitor.net import guarded_client
 from monitor.pulse import Asked, Pulse, read_pulse, status_answer
 from monitor.scoring import ScoreReport, refresh_counts, score_queue
 from monitor.settings import Settings, load_settings
@@ -68,7 +69,7 @@ class App(ModelPart, FeedsPart, DeskPart):
         self, path: Path, now: datetime, progress: Callable[[int], object] = lambda n: None
     ) -> ImportReport:
         """Rows of an archive as articles that came when they were published. Raises `ArchiveError`."""
-        return ingest.import_archive(self.store, StoryIndex(), path, now, progress)
+        return archives.import_archive(self.store, StoryIndex(), path, now, progress)
 
     def score(
         self,

@@ -15,7 +15,7 @@ from monitor.deliver import deliver_due, plan_repeats, send_test
 from monitor.domain import Alert, ChannelConfig, SendOutcome
 from monitor.entities.watchlist import read_watchlist, write_watchlist
 from monitor.errors import AlertError, DeliveryError
-from monitor.net import AddressPolicy
+from monitor.guard import AddressPolicy
 from monitor.notify.base import Channel
 from monitor.notify.factory import build_channel
 from monitor.people import OPERATOR, Person, allow

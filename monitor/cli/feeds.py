@@ -10,7 +10,7 @@ from typing import Any
 from monitor.cli.common import ACTOR, ago, one_found, opened, print_json, print_table, utc_now
 from monitor.domain import NewFeed
 from monitor.errors import FeedError
-from monitor.net import redact
+from monitor.redaction import redact
 
 
 def add_parsers(commands: Any) -> None:

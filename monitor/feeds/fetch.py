@@ -22,17 +22,9 @@ from monitor.domain import Feed, Fetched
 from monitor.errors import FeedError
 from monitor.feeds.caching import max_age_s, retry_after_s
 from monitor.feeds.encoding import ACCEPT_ENCODING, BoundedDecoder, encoding_of
-from monitor.net import (
-    AddressPolicy,
-    AddressRefused,
-    Network,
-    Resolver,
-    check_scheme,
-    guarded_async_client,
-    redact,
-    resolve,
-    split_credentials,
-)
+from monitor.guard import AddressPolicy, AddressRefused, Network, Resolver, check_scheme, resolve
+from monitor.net import guarded_async_client
+from monitor.redaction import redact, split_credentials
 
 Outcome = Fetched | FeedError
 _ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5"

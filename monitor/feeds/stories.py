@@ -21,6 +21,8 @@ from monitor.domain import Article
 from monitor.feeds.title_match import LOOSE, Title, gram_likeness, normalise, same_story
 
 WINDOW = timedelta(hours=72)
+REMEMBERED = WINDOW + timedelta(hours=12)
+"""How far back an index is kept: a late copy finds the first article of a story that is still open."""
 BANDS, ROWS = 28, 3
 GRAM = 3
 _BUCKET = 12  # newest looked at per band: a headline template fills buckets with thousands that do not match

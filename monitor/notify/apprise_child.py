@@ -15,7 +15,7 @@ import sys
 from typing import Any
 from urllib.parse import urlsplit
 
-from monitor.net import AddressPolicy, AddressRefused, resolve
+from monitor.guard import AddressPolicy, AddressRefused, resolve
 
 MEMORY_LIMIT = 1024 * 1024 * 1024
 CPU_LIMIT_S = 30

@@ -17,7 +17,8 @@ from typing import Any
 
 from monitor.domain import ChannelConfig, Message, SendOutcome, Severity
 from monitor.errors import SettingsError
-from monitor.net import AddressPolicy, AddressRefused, resolve, tls_context
+from monitor.guard import AddressPolicy, AddressRefused, resolve
+from monitor.net import tls_context
 from monitor.notify.kinds import addresses, text_option
 from monitor.notify.post import Outside
 from monitor.notify.redact import Redactor

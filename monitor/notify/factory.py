@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monitor.domain import ChannelConfig
 from monitor.errors import DeliveryError
-from monitor.net import AddressPolicy
+from monitor.guard import AddressPolicy
 from monitor.notify.apprise_channel import AppriseChannel
 from monitor.notify.base import Channel
 from monitor.notify.chat import ChatChannel

@@ -17,7 +17,8 @@ from urllib.parse import urljoin
 import httpx
 
 from monitor.domain import SendOutcome
-from monitor.net import AddressPolicy, AddressRefused, guarded_client
+from monitor.guard import AddressPolicy, AddressRefused
+from monitor.net import guarded_client
 
 READ_LIMIT: Final = 64 * 1024
 MAX_REDIRECTS: Final = 3

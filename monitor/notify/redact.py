@@ -7,7 +7,7 @@ import re
 from typing import Final
 from urllib.parse import quote, quote_plus, urlsplit
 
-from monitor import net
+from monitor import redaction
 from monitor.domain import ChannelConfig
 from monitor.notify.kinds import kind_of, text_option
 from monitor.notify.words import cut, one_line
@@ -37,7 +37,7 @@ class Redactor:
         line = one_line(str(text))
         if self._pattern is not None:
             line = self._pattern.sub(HIDDEN, line)
-        return cut(net.redact(line), DETAIL_LIMIT)
+        return cut(redaction.redact(line), DETAIL_LIMIT)
 
 
 def _spellings(value: str) -> set[str]:

@@ -32,7 +32,7 @@ from monitor.domain import (
     Severity,
     TransitionKind,
 )
-from monitor.net import AddressPolicy
+from monitor.guard import AddressPolicy
 from monitor.notify.base import Channel
 from monitor.notify.factory import build_with
 from monitor.notify.plan import GROUP_WAIT, plan_deliveries

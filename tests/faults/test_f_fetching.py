@@ -24,8 +24,8 @@ from monitor.errors import FeedError
 from monitor.feeds.fetch import Fetcher, FetchLimits, _entitled, _origin
 from monitor.feeds.parser import ParserPool
 from monitor.feeds.stories import StoryIndex
+from monitor.guard import AddressPolicy, AddressRefused
 from monitor.ingest import poll_due
-from monitor.net import AddressPolicy, AddressRefused
 from monitor.store import open_store
 from monitor.store.base import Store
 from tests.feeds.loopback import LOOPBACK, NOW, Server, answer, feed, fetcher, rss, server

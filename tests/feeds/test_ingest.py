@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from monitor.archives import import_archive
 from monitor.domain import DateQuality, Entity, FeedState, NewFeed
 from monitor.errors import ArchiveError
 from monitor.feeds.fetch import Fetcher
 from monitor.feeds.parser import ParserPool
 from monitor.feeds.stories import StoryIndex
-from monitor.ingest import catch_up, import_archive, poll_due
+from monitor.ingest import catch_up, poll_due
 from monitor.mentions import rematch_entity
 from monitor.store import open_store
 from monitor.store.base import Store

@@ -21,7 +21,7 @@ from monitor.domain import (
     Transition,
     TransitionKind,
 )
-from monitor.net import AddressPolicy
+from monitor.guard import AddressPolicy
 from monitor.notify.post import Outside
 
 NOW = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
