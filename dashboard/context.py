@@ -1,10 +1,13 @@
 """What every page needs before it shows anything: the app object, the words, the viewer's zone, who is looking.
 
-The app (settings, store, classifier) is opened once a process and shared by all sessions.
+The app (settings, store) is opened once a process and shared by all sessions. Its classifier answers from a process of
+its own: no network runs where pages are made.
 """
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +16,8 @@ import streamlit as st
 from dashboard import i18n
 from dashboard.queries import Reads
 from dashboard.times import zone_named
-from monitor.errors import NotAllowedError
+from models.errors import ModelError
+from monitor.errors import MonitorError, NotAllowedError
 from monitor.people import GRANTED, ROLES, Person, identities, name_of, read_names, role_of
 from monitor.settings import Settings, load_settings
 
@@ -31,7 +35,7 @@ def app() -> App:
     """The composition root, opened with the deployment's settings. Raises `MonitorError` with one line."""
     from monitor.app import open_app
 
-    return open_app(load_settings(), role="reader")
+    return open_app(load_settings(), role="reader", scores_apart=True)
 
 
 def reads() -> Reads:
@@ -133,6 +137,18 @@ def may(needed: str) -> bool:
     """Whether the person's role covers it: for a page to show or hide a button. The use case checks by itself."""
     own = role()
     return own is not None and ROLES.index(own) >= ROLES.index(needed)
+
+
+def warm_up() -> None:
+    """Start the scoring process now, without waiting for it, so that a text which is pasted next is answered at once.
+    Why it does not start is said to whoever asks it something."""
+
+    def start() -> None:
+        with contextlib.suppress(ModelError, MonitorError):
+            opened.classifier()
+
+    opened = app()
+    threading.Thread(target=start, daemon=True).start()
 
 
 @st.cache_data(ttl=3600, max_entries=500, show_spinner=False)

@@ -16,6 +16,7 @@ from pathlib import Path
 from models.backend import Classifier, Prediction
 from models.errors import ModelError
 from models.longtext import DocumentScore, SentenceScore, score_document
+from models.process_backend import from_plain
 from models.registry import open_classifier
 from models.sentences import split_sentences
 
@@ -45,21 +46,14 @@ def read_scores(text: str) -> list[DocumentScore]:
     return [
         DocumentScore(
             sentences=tuple(
-                SentenceScore(one["start"], one["end"], one["text"], _prediction(one["prediction"]))
+                SentenceScore(one["start"], one["end"], one["text"], from_plain(one["prediction"]))
                 for one in score["sentences"]
             ),
-            aggregate=_prediction(score["aggregate"]),
+            aggregate=from_plain(score["aggregate"]),
             windows=score["windows"],
         )
         for score in json.loads(text)
     ]
-
-
-def _prediction(value: dict[str, object] | None) -> Prediction | None:
-    if value is None:
-        return None
-    fields = {name: tuple(part) if isinstance(part, list) else part for name, part in value.items()}
-    return Prediction(**fields)  # type: ignore[arg-type]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

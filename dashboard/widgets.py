@@ -19,7 +19,7 @@ from dashboard.i18n import Words
 from dashboard.queries import Reads
 from dashboard.safe import plain
 from models.backend import Prediction
-from models.errors import ModelError
+from models.errors import ModelError, ScorerError
 from monitor.domain import Feed, FeedState, ScoredArticle, StatusCounts
 from monitor.errors import MonitorError, NotAllowedError
 from monitor.pulse import STALE_AFTER as WORKER_DEAD_AFTER
@@ -47,6 +47,9 @@ def guarded(view: Callable[P, None]) -> Callable[P, None]:
         except NotAllowedError as error:
             log.warning("page refused", page=view.__module__, error=str(error))
             st.error(context.words()("error.not_allowed", role=context.words()(f"role.{error.needed}")))
+        except ScorerError as error:
+            log.warning("page refused", page=view.__module__, error=str(error))
+            st.error(context.words()(f"error.scorer_{error.kind}", detail=plain(error.detail)))
         except (MonitorError, ModelError) as error:
             log.warning("page refused", page=view.__module__, error=str(error))
             st.error(context.words()("error.known", reason=plain(error)))

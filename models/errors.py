@@ -13,3 +13,19 @@ class CheckpointError(ModelError):
 
 class DataError(ModelError):
     """A labelled file cannot be used; names file, line and column."""
+
+
+class ScorerError(ModelError):
+    """The process that scores for the pages gives no answer.
+
+    kind: `start` (it does not come up), `died` (twice over the same texts) or `failed` (it said so itself).
+    detail: how it ended or what it said.
+    """
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(f"the scoring process {_SCORER[kind]} ({detail})")
+        self.kind = kind
+        self.detail = detail
+
+
+_SCORER = {"start": "does not start", "died": "ended twice over the same texts", "failed": "could not score"}

@@ -16,11 +16,11 @@ from models.longtext import DocumentScore
 from monitor import keeping
 from monitor.errors import UploadError
 
-IN_PROCESS_ROWS: Final = 200
-"""A table with more rows is scored by a process of its own."""
+QUICK_ROWS: Final = 200
+"""A table with more rows becomes a job with a progress bar; shorter ones are asked of the warm scoring process."""
 
-IN_PROCESS_CHARS: Final = 20_000
-"""Documents with more characters between them are scored by a process of its own."""
+QUICK_CHARS: Final = 20_000
+"""Documents with more characters between them become a job with a progress bar."""
 
 PASTE_LIMIT: Final = 200_000
 _PASTED: Final = "score.pasted"
@@ -35,6 +35,7 @@ _HEAD: Final = 500
 def page() -> None:
     words = context.words()
     widgets.header(words("nav.score"), context.reads())
+    context.warm_up()
     st.html(markup.dim(words("score.kept")))
     key = "score.mode"
     if key not in st.session_state:
@@ -101,7 +102,7 @@ def _paste(words: Words) -> None:
         scores: dict[str, DocumentScore] = st.session_state.setdefault(_SCORED, {})
         one = uploads.pasted(pasted, words("score.paste"))
         if one.identity not in scores:
-            if len(pasted) > IN_PROCESS_CHARS:
+            if len(pasted) > QUICK_CHARS:
                 _score_elsewhere([one], scores)
                 return
             with st.spinner(words("score.working")):
@@ -136,7 +137,7 @@ def _upload(words: Words) -> None:
 def _documents(documents: list[Upload], words: Words) -> None:
     scores: dict[str, DocumentScore] = st.session_state.setdefault(_SCORED, {})
     missing = [one for one in documents if one.identity not in scores]
-    if sum(len(one.text) for one in missing) <= IN_PROCESS_CHARS:
+    if sum(len(one.text) for one in missing) <= QUICK_CHARS:
         with st.spinner(words("score.working")):
             scores.update({one.identity: uploads.scored(one.identity, one.text) for one in missing})
     else:
@@ -218,7 +219,7 @@ def _table(one: Upload, words: Words, key: str) -> None:
         which = (one.identity, column)
         if go:
             done.pop(which, None)
-            if len(frame) <= IN_PROCESS_ROWS:
+            if len(frame) <= QUICK_ROWS:
                 with st.spinner(words("score.working")):
                     done[which] = score_texts(frame, column, context.app().classifier())
             else:

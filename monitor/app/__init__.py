@@ -151,14 +151,15 @@ class App(ModelPart, FeedsPart, DeskPart):
         self.store.close()
 
 
-def open_app(settings: Settings | None = None, role: Role = "tool") -> App:
-    """Open the store (created and migrated when absent) and put the product together."""
+def open_app(settings: Settings | None = None, role: Role = "tool", *, scores_apart: bool = False) -> App:
+    """Open the store (created and migrated when absent) and put the product together. scores_apart: the classifier
+    answers from a process of its own."""
     settings = settings or load_settings()
     try:
         settings.home_path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(f"setting 'home': {settings.home_path} cannot be made ({error.strerror})") from error
-    return App(settings, open_store(settings.store_url, role=role))
+    return App(settings, open_store(settings.store_url, role=role), scores_apart=scores_apart)
 
 
 def restore_store(settings: Settings, file: Path) -> None:

@@ -19,9 +19,10 @@ from monitor.store.open import shown_url
 class Core:
     """The composition root's common ground. Nothing heavy is opened before it is needed."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, settings: Settings, store: Store, *, scores_apart: bool = False) -> None:
         self.settings = settings
         self.store = store
+        self._scores_apart = scores_apart
         self._lock = threading.RLock()
         self._lead: Lead | None = None
         self._classifier: Classifier | None = None

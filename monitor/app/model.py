@@ -10,6 +10,7 @@ import structlog
 from models import registry
 from models.backend import Classifier
 from models.errors import CheckpointError
+from models.process_backend import ProcessClassifier
 from monitor.alerts.rules import default_rules
 from monitor.app.core import Core
 
@@ -73,8 +74,10 @@ class ModelPart(Core):
         return f"the live model {self._refused[0]} cannot be opened, so nothing is scored: {self._refused[1]}"
 
     def open_classifier(self, version: str | None) -> Classifier:
-        """A version by name or folder, on this deployment's backend and device. Raises `CheckpointError`."""
-        return registry.open_classifier(
+        """A version by name or folder, on this deployment's backend and device. Raises `CheckpointError`, and
+        `ScorerError` where it answers from a process of its own that does not start."""
+        open_model = ProcessClassifier if self._scores_apart else registry.open_classifier
+        return open_model(
             self._place_of(version),
             backend=self.settings.backend,
             device=self.settings.device,

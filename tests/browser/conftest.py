@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
+from models import registry
 from monitor.settings import load_settings
 from monitor.store import open_store
 from monitor.supervisor import dashboard_command
@@ -34,29 +35,35 @@ FLAGS = (
 class Served:
     url: str
     home: Path
+    process_id: int
 
 
 @contextmanager
-def serving(home: Path, port: int, **settings: str) -> Iterator[Served]:
+def serving(home: Path, port: int, *, real_model: bool = False, **settings: str) -> Iterator[Served]:
     """The dashboard over a seeded store in `home`, started as `python -m monitor web` does; ended by its process id.
 
-    settings: deployment settings, as environment variables without HEADWIND_.
+    real_model: with the shipped model instead of a scripted one. settings: deployment settings, as environment
+    variables without HEADWIND_.
     """
     store = open_store(f"sqlite:///{home / 'headwind.db'}", role="worker")
     seed(store, datetime.now(UTC).replace(microsecond=0))
     store.beat("worker", datetime.now(UTC), {})
+    if real_model:
+        manifest = registry.read_manifest(registry.resolve(None))
+        store.set_live_model(manifest.version, manifest.languages, "test", "shipped", datetime.now(UTC))
     store.close()
     kept = {n: v for n, v in os.environ.items() if not n.startswith("HEADWIND_") and not n.lower().endswith("_proxy")}
     given = {"HOME": str(home), "PORT": str(port), **settings}
     environment = {**kept, **{f"HEADWIND_{name}": value for name, value in given.items()}}
     command = dashboard_command(load_settings(home=home, port=port))
-    command[command.index(str(ROOT / "streamlit_app.py"))] = str(ROOT / "tests" / "browser" / "served.py")
+    if not real_model:
+        command[command.index(str(ROOT / "streamlit_app.py"))] = str(ROOT / "tests" / "browser" / "served.py")
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"
     try:
         _wait(url, process)
-        yield Served(url, home)
+        yield Served(url, home, process.pid)
     finally:
         process.terminate()
         try:

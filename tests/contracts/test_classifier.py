@@ -10,6 +10,7 @@ import pytest
 
 from models.backend import Classifier, Prediction
 from models.labels import MAX_TOPICS, SENTIMENTS, TOPICS
+from models.process_backend import ProcessClassifier
 from models.registry import open_classifier
 from tests.models import tiny_checkpoint
 from tests.scripted_classifier import ScriptedClassifier
@@ -34,10 +35,14 @@ def tiny() -> Path:
     return tiny_checkpoint.shared()
 
 
-@pytest.fixture(scope="module", params=["scripted", "onnx", "torch"])
+@pytest.fixture(scope="module", params=["scripted", "onnx", "torch", "process"])
 def classifier(request: pytest.FixtureRequest, tiny: Path) -> Iterator[Classifier]:
     if request.param == "scripted":
         yield ScriptedClassifier()
+    elif request.param == "process":
+        apart = ProcessClassifier(tiny, backend="onnx", device="cpu", threads=1)
+        yield apart
+        apart.close()
     else:
         yield open_classifier(tiny, backend=request.param, device="cpu", threads=1)
 
