@@ -149,7 +149,7 @@ def draw_rounds(
         drawn: list[int] = []
         for name, rows in sorted(by_source.items()):
             source = SOURCES.get(name)
-            share = 1.0 if source is None else (shares or {}).get(name, source.share)
+            share = (shares or {}).get(name, 1.0 if source is None else source.share)
             if source is not None and source.kind != "product" and number >= rounds / 2:
                 share *= later_share
             for _ in range(round(share * len(rows))):

@@ -24,6 +24,9 @@ from models.errors import DataError
 from models.labels import MAX_TOPICS, SENTIMENTS, TOPICS
 from models.sources import PRODUCT, SOURCES, Source
 
+UNLABELLED: Final = "unlabelled"
+"""Source of the rows that nobody labelled: for masked-language pre-training and for a pupil of other models."""
+
 _LINK: Final = re.compile(r"https?://\S+|www\.\S+")
 _SPACE: Final = re.compile(r"\s+")
 _MARKUP_SOURCES: Final = ("twitter_financial_news_sentiment", "twitter_financial_news_topic", "fiqa_2018_task1")
@@ -129,6 +132,25 @@ def load_file(path: Path) -> list[Example]:
     source = source_of(path, rows[0][1])
     read = _read_product if source.kind == "product" else _read_auxiliary
     return read(path, source, rows)
+
+
+def load_unlabelled(path: Path) -> list[Example]:
+    """Texts without labels: a CSV file with a column `text` or `title`, and perhaps `summary`. Raises DataError.
+
+    Rows without a text are passed over: archives have them, and they can teach nothing.
+    """
+    rows = list(read_rows(path))
+    if not rows:
+        raise DataError(f"{path}: line 2: the file has a header but no rows")
+    column = next((name for name in ("text", "title") if name in rows[0][1]), None)
+    if column is None:
+        raise DataError(f"{path}: line 1, column text: missing, and so is title; the file has {', '.join(rows[0][1])}")
+    found = [
+        Example(text, clean_text(row.get("summary", "")), UNLABELLED, line)
+        for line, row in rows
+        if (text := clean_text(row[column]))
+    ]
+    return list({normalise(example.text): example for example in found}.values())
 
 
 def _require(path: Path, row: Mapping[str, str], columns: Iterable[str]) -> None:

@@ -6,6 +6,7 @@ the output layer shares the word embeddings. It changes the encoder in place and
 
 from __future__ import annotations
 
+import math
 import random
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.batches import order_by_length
 from models.network import IGNORE
 
 
@@ -34,16 +36,38 @@ def mask_tokens(
     return torch.where(hidden & (kind >= 0.9), noise, inputs), targets
 
 
+def draw_order(texts: Sequence[str], rounds: float, batch_size: int, seed: int) -> list[int]:
+    """Index of the text at each position: every round shuffled, texts of like length together to save padding."""
+    chance = random.Random(seed)
+    order: list[int] = []
+    for _ in range(math.ceil(rounds)):
+        drawn = list(range(len(texts)))
+        chance.shuffle(drawn)
+        order += drawn
+    order = order[: int(rounds * len(texts))]
+    return order_by_length([order], [len(text) for text in texts], batch_size, seed)
+
+
 def masked_language_rounds(model: Any, tokenizer: Any, texts: Sequence[str], args: Any) -> float:
-    """Train the encoder of `model` for `args.mlm` rounds over `texts`; returns the last batch's loss."""
+    """Train the encoder of `model` for `args.mlm` rounds over `texts`; returns the last batch's loss.
+
+    The learning rate warms up over 3 % of the batches and falls linearly to zero; precision and compilation as in
+    the training that follows.
+    """
     embeddings = model.encoder.get_input_embeddings()
     width, vocabulary = embeddings.embedding_dim, embeddings.num_embeddings
-    head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width)).to(embeddings.weight.device)
+    device = embeddings.weight.device
+    head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width)).to(device)
+    bias = nn.Parameter(torch.zeros(vocabulary, device=device))
     trained = [p for p in model.encoder.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW([*trained, *head.parameters()], lr=args.rate, weight_decay=args.weight_decay)
+    optimizer = torch.optim.AdamW([*trained, *head.parameters(), bias], lr=args.rate, weight_decay=args.weight_decay)
     generator = torch.Generator().manual_seed(args.seed)
-    order = [k for _ in range(int(-(-args.mlm // 1))) for k in range(len(texts))][: int(args.mlm * len(texts))]
-    random.Random(args.seed).shuffle(order)
+    order = draw_order(texts, args.mlm, args.batch_size, args.seed)
+    batches = -(-len(order) // args.batch_size)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min((step + 1) / max(1, 0.03 * batches), 1 - step / max(1, batches))
+    )
+    encoder = torch.compile(model.encoder, dynamic=True) if args.compile else model.encoder
     loss = float("nan")
     model.train()
     for start in range(0, len(order), args.batch_size):
@@ -58,19 +82,20 @@ def masked_language_rounds(model: Any, tokenizer: Any, texts: Sequence[str], arg
         )
         special = encoded["special_tokens_mask"].bool() | (encoded["attention_mask"] == 0)
         inputs, targets = mask_tokens(encoded["input_ids"], special, tokenizer.mask_token_id, vocabulary, generator)
-        device = embeddings.weight.device
-        states = model.encoder(
-            input_ids=inputs.to(device), attention_mask=encoded["attention_mask"].to(device)
-        ).last_hidden_state
         places = targets != IGNORE
         if not places.any():
             continue
-        logits = head(states[places.to(device)]) @ embeddings.weight.T
-        value = functional.cross_entropy(logits, targets[places].to(device))
+        with torch.autocast(device.type, torch.bfloat16, enabled=args.precision == "bf16"):
+            states = encoder(
+                input_ids=inputs.to(device), attention_mask=encoded["attention_mask"].to(device)
+            ).last_hidden_state
+            logits = head(states[places.to(device)]) @ embeddings.weight.T + bias
+        value = functional.cross_entropy(logits.float(), targets[places].to(device))
         optimizer.zero_grad()
         value.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
+        schedule.step()
         loss = float(value.detach())
         if start // args.batch_size % 50 == 0:
             print(f"masked language: {start}/{len(order)} texts, loss {loss:.3f}", file=sys.stderr)

@@ -15,9 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from models.dataset import Example, check_classes, file_sha256, load_file, source_of
+from models.dataset import (
+    UNLABELLED,
+    Example,
+    check_classes,
+    file_sha256,
+    load_file,
+    load_unlabelled,
+    normalise,
+    source_of,
+)
 from models.errors import DataError, ModelError
 from models.labels import SENTIMENTS
+from models.lessons import lessons
 
 METHODS: Final = ("full", "frozen", "lora", "adalora", "prefix", "adapter")
 
@@ -63,10 +73,26 @@ def add_parser(subparsers: Any) -> None:
     add("--mlm", type=float, default=0.0, metavar="ROUNDS", help="masked-language rounds on the texts first")
     add("--fgm", type=float, default=0.0, metavar="SIZE", help="adversarial step on the embeddings (0.5 is usual)")
     add("--augment", type=float, default=0.0, metavar="SHARE", help="share of texts with case, typo or name changes")
+    add(
+        "--unlabelled",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="CSV files with a text or title column: more texts for --mlm, and for --distil-from one look at each",
+    )
+    add("--lessons", action="store_true", help="also the written lessons on negation, lowered bars and trouble averted")
     add("--distil-from", nargs="+", type=Path, default=[], metavar="FOLDER", help="checkpoints whose mean teaches")
     add("--resume", action="store_true", help="continue the run in --output from its last checkpoint")
     add("--seed", type=int, default=17)
     parser.set_defaults(run=run)
+
+
+def unlabelled_rows(paths: list[Path], corpus: Corpus) -> list[Example]:
+    """Rows of these files without the texts that are held out in `corpus`, or labelled there already."""
+    labelled = {normalise(example.text) for example in corpus.examples}
+    rows = {normalise(row.text): row for path in paths for row in load_unlabelled(path)}
+    return [row for text, row in rows.items() if text not in labelled]
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,16 +243,23 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
     model = build_model(args, corpus)
     tokenizer = AutoTokenizer.from_pretrained(resolve_base(args.base), trust_remote_code=False)
     training, development = corpus.part("train"), corpus.part("dev", product_only=True)
+    unlabelled = unlabelled_rows(args.unlabelled, corpus)
     if args.mlm:
         from models.pretrain import masked_language_rounds
 
-        masked_language_rounds(model, tokenizer, [example.joined for example in training], args)
+        masked_language_rounds(model, tokenizer, [example.joined for example in (*training, *unlabelled)], args)
     model.loss_weights = LossWeights(
         sentiment=args.sentiment_weight,
         label_smoothing=args.label_smoothing,
         sentiment_classes=class_weights(training) if args.class_weights else None,
     )
-    rounds = draw_rounds(training, args.rounds, args.seed, parse_shares(args.share), args.later_share)
+    shares = parse_shares(args.share)
+    if args.lessons:
+        training += lessons()
+    if args.distil_from:
+        training += unlabelled
+        shares[UNLABELLED] = 1 / max(1, args.rounds)
+    rounds = draw_rounds(training, args.rounds, args.seed, shares, args.later_share)
     lengths = [len(example.text) + min(130, len(example.summary)) for example in training]
     rows = TrainingRows(
         training,

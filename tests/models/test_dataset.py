@@ -9,7 +9,7 @@ import pytest
 
 from models.backend import LEAD_LENGTH, join_title_and_summary
 from models.batches import draw_rounds, order_by_length, targets_of
-from models.dataset import Example, check_classes, clean_text, load_file
+from models.dataset import Example, check_classes, clean_text, load_file, load_unlabelled
 from models.errors import DataError
 from models.labels import TOPICS
 from models.network import IGNORE
@@ -174,3 +174,23 @@ def test_a_lead_is_read_to_the_end_of_a_word() -> None:
     assert len(joined) <= len("Halden slumps\n") + LEAD_LENGTH
     assert len(join_title_and_summary("标题", "长" * 400)) == 3 + LEAD_LENGTH
     assert join_title_and_summary(" A ", "A") == "A" and join_title_and_summary("A", None) == "A"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("headline\nFerry halts\n", "line 1, column text: missing, and so is title; the file has headline"),
+        ("title\n", "line 2: the file has a header but no rows"),
+        ("title,summary\nFerry halts\n", "line 2, column title: 1 cells where the header has 2"),
+    ],
+)
+def test_an_unlabelled_file_without_texts_is_refused(tmp_path: Path, content: str, says: str) -> None:
+    with pytest.raises(DataError) as refusal:
+        load_unlabelled(write(tmp_path, content))
+    assert says in str(refusal.value)
+
+
+def test_unlabelled_titles_are_read_once_each(tmp_path: Path) -> None:
+    rows = load_unlabelled(write(tmp_path, "title,summary\nFerry halts,Ice.\nFERRY halts!,\n,A lead.\nPort opens,\n"))
+    assert sorted(row.text for row in rows) == ["FERRY halts!", "Port opens"]
+    assert all(row.sentiment is None and row.topics == () and row.auxiliary is None for row in rows)

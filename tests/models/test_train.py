@@ -5,16 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
 
 from models.augment import Augmenter
+from models.behaviour import EXPECTED
+from models.dataset import normalise
 from models.errors import ModelError
+from models.lessons import lessons
 from models.network import IGNORE, HeadwindModel
 from models.pretrain import mask_tokens
-from models.train import METHODS, add_parser, load_corpus, run
+from models.train import METHODS, add_parser, load_corpus, run, unlabelled_rows
 from tests.models.tiny_data import base_folder, foreign_file, product_file
 
 QUICK = ["--rounds", "1", "--batch-size", "16", "--rank", "2", "--frozen-layers", "1", "--rate", "1e-3"]
@@ -64,6 +68,8 @@ def test_training_learns(ground: Path, tmp_path: Path) -> None:
         ["--class-weights"],
         ["--accumulate", "2"],
         ["--mlm", "0.5"],
+        ["--mlm", "1.5", "--precision", "bf16"],
+        ["--lessons", "--max-length", "48"],
         ["--early-stopping", "1", "--save-every", "4"],
         ["--exclude", "financial_phrasebank"],
         ["--minutes", "0.001"],
@@ -93,6 +99,34 @@ def test_two_teachers_become_one_pupil(ground: Path, tmp_path: Path) -> None:
         run(arguments(ground, tmp_path / seed, "--seed", seed, "--minutes", "0.01"))
     teachers = [str(tmp_path / seed / "final") for seed in ("1", "2")]
     assert run(arguments(ground, tmp_path / "pupil", "--distil-from", *teachers)) == 0
+
+
+def test_texts_that_nobody_labelled_join_the_masked_language_rounds_and_the_pupils_rows(
+    ground: Path, tmp_path: Path
+) -> None:
+    archive = tmp_path / "archive.csv"
+    archive.write_text("title,summary\nFerry line halts winter service,Ice.\nPort reopens,\n,A lead.\n", "utf-8")
+    run(arguments(ground, tmp_path / "teacher", "--minutes", "0.01"))
+    more = ("--unlabelled", str(archive), "--mlm", "1", "--distil-from", str(tmp_path / "teacher" / "final"))
+    assert run(arguments(ground, tmp_path / "pupil", *more)) == 0
+
+
+def test_no_held_out_text_comes_back_without_its_label(ground: Path, tmp_path: Path) -> None:
+    corpus = load_corpus([ground / "headlines.csv"], [])
+    held_out = corpus.part("test")[0].text
+    archive = tmp_path / "archive.csv"
+    archive.write_text(f"text\n{held_out.upper()}\nFerry line halts winter service\n", "utf-8")
+    assert [row.text for row in unlabelled_rows([archive], corpus)] == ["Ferry line halts winter service"]
+
+
+def test_the_lessons_are_balanced_and_hold_no_sentence_of_the_behaviour_suite() -> None:
+    rows = lessons()
+    suite = {normalise(text) for groups in EXPECTED.values() for texts in groups.values() for text in texts}
+    assert not suite & {normalise(row.text) for row in rows}
+    assert not [row.text for row in rows if "{" in row.text]
+    counts = Counter(row.sentiment for row in rows)
+    assert counts[0] > 200 and counts[2] > 200 and abs(counts[0] - counts[2]) < 0.2 * counts[0]
+    assert rows == lessons() and all(row.topics == () for row in rows)
 
 
 def test_a_killed_run_goes_on_from_its_checkpoint(ground: Path, tmp_path: Path) -> None:
