@@ -164,13 +164,14 @@ def precision(store: Store, since: datetime | None = None) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetLine:
-    """A spike rule's budget beside what really came. weeks: how far back `came` looks; told alerts only.
+    """What a rule really brought, beside the budget of a spike rule. weeks: how far back `came` looks; told alerts
+    only.
 
-    calibration: None before the first evaluation.
+    budget: None for kinds without one. calibration: of spike rules; None before the first evaluation.
     """
 
     rule: str
-    budget: float
+    budget: float | None
     came: float
     weeks: float
     alerts: int
@@ -180,20 +181,18 @@ class BudgetLine:
 
 
 def budget(store: Store, now: datetime, weeks: float = 8.0) -> list[BudgetLine]:
-    """Each spike rule's false-alarm budget against the alerts a week that it brought, and how many were right."""
+    """Alerts a week that each rule brought, how many were right, and for spike rules the false-alarm budget."""
     kept = store.setting(CALIBRATED) or {}
     alerts = store.alerts(since=now - timedelta(weeks=weeks), limit=10_000)
     lines = []
     for rule in store.rules():
-        if rule.kind is not RuleKind.SPIKE:
-            continue
         own = [alert for alert in alerts if alert.rule == rule.name and alert.inhibited_by is None]
         verdicts = [alert.verdict for alert in own if alert.verdict]
         entry = kept.get(rule.name)
         lines.append(
             BudgetLine(
                 rule=rule.name,
-                budget=float(params_of(rule)["budget_per_week"]),
+                budget=float(params_of(rule)["budget_per_week"]) if rule.kind is RuleKind.SPIKE else None,
                 came=len(own) / weeks,
                 weeks=weeks,
                 alerts=len(own),

@@ -253,8 +253,9 @@ class AlertWeek:
         return self.right / self.judged if self.judged else None
 
 
-def alert_precision(store: Store, now: datetime, *, weeks: int = 12) -> list[AlertWeek]:
+def alert_precision(store: Store, now: datetime, *, weeks: int = 12, rule: str | None = None) -> list[AlertWeek]:
     """Week by week, oldest first and without gaps, the present week last; precision is None in a week without verdicts.
+    rule: only the alerts of that rule that were told, none that another one explains.
 
     A verdict holds by majority of each analyst's last one; where they are even it does not count. Judged alerts are no
     random sample (people judge what annoyed them), so this is what the desk found, not an unbiased estimate.
@@ -269,7 +270,7 @@ def alert_precision(store: Store, now: datetime, *, weeks: int = 12) -> list[Ale
     counts = {first + timedelta(weeks=k): [0, 0, 0] for k in range(weeks)}
     for alert in store.alerts(since=first, limit=100_000):
         week = counts.get(_monday(alert.opened_at))
-        if week is None:
+        if week is None or (rule is not None and (alert.rule != rule or alert.inhibited_by is not None)):
             continue
         votes = list(by_alert.get(alert.id, {}).values()) or ([alert.verdict == "right"] if alert.verdict else [])
         right, _ = _majority(votes)

@@ -9,7 +9,7 @@ it may be asked again, and sees what has come since. Nothing here sends anything
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,7 +20,7 @@ import numpy as np
 import structlog
 
 from monitor.alerts import kinds
-from monitor.alerts.backtest import WARM_UP, BacktestReport, backtest
+from monitor.alerts.backtest import WARM_UP
 from monitor.alerts.calibration import CALIBRATED, Calibration, calibrate
 from monitor.alerts.history import HOUR, History
 from monitor.alerts.lifecycle import REOPENED_STAYS, Observation, Standing, evaluate
@@ -28,13 +28,14 @@ from monitor.alerts.past import Past
 from monitor.alerts.quiet import quiet, week_shapes
 from monitor.alerts.rules import in_scope, params_of, rule_to_dict
 from monitor.alerts.sources import StoreSource
-from monitor.alerts.spike import LATE_FRESH, LATE_HOURS, SpikeJudge
+from monitor.alerts.spike import LATE_FRESH, LATE_HOURS, TOP_STORIES, SpikeJudge, story_of_fact
 from monitor.alerts.statistics import Levels, SpikeParams, scan
 from monitor.deliver import quiet_hours_of, recent_clock
 from monitor.domain import (
     ALL,
     Alert,
     AlertState,
+    Evidence,
     NewDelivery,
     Rule,
     RuleKind,
@@ -43,7 +44,6 @@ from monitor.domain import (
     TransitionKind,
     series_of,
 )
-from monitor.errors import AlertError
 from monitor.notify.plan import plan_deliveries
 from monitor.pulse import FEW_WAITING, JUDGED_MODEL
 from monitor.store.base import EVERY, Store
@@ -265,13 +265,31 @@ def _with_articles(store: Store, transition: Transition) -> Transition:
     """Evidence with the articles of its strongest stories and their predictions, as they are now: frozen here."""
     if transition.kind not in (TransitionKind.OPEN, TransitionKind.UPDATE, TransitionKind.WORSEN):
         return transition
+    evidence = with_articles(store, transition.series, transition.evidence, STORIES_WITH_ARTICLES)
+    return replace(transition, evidence=evidence)
+
+
+def with_articles(store: Store, series: str, evidence: Evidence, stories: int) -> Evidence:
+    """The evidence with the articles of its first so many stories and their predictions, as they are now. A threshold
+    is crossed by counts alone: its stories are the most negative of the window."""
+    named = evidence.top
+    if not named and evidence.rule.get("kind") == RuleKind.THRESHOLD:
+        facts = store.story_facts(
+            series,
+            evidence.window_start,
+            evidence.window_end,
+            negative_only=True,
+            counting_only=True,
+            limit=TOP_STORIES,
+        )
+        named = tuple(story_of_fact(fact) for fact in facts)
     top = [
         {**story, "articles": _articles(store, str(story["story_id"]))}
-        if position < STORIES_WITH_ARTICLES and story.get("story_id") and not story.get("articles")
+        if position < stories and story.get("story_id") and not story.get("articles")
         else story
-        for position, story in enumerate(transition.evidence.top)
+        for position, story in enumerate(named)
     ]
-    return replace(transition, evidence=replace(transition.evidence, top=tuple(top)))
+    return replace(evidence, top=tuple(top))
 
 
 def _articles(store: Store, story_id: str) -> list[dict[str, Any]]:
@@ -337,30 +355,3 @@ def _deliveries(
             )
         ]
     return planned
-
-
-# ── the past ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def run_backtest(
-    store: Store,
-    name: str,
-    start: datetime | None,
-    end: datetime | None,
-    progress: Callable[[int, int], Any] = lambda done, total: None,
-) -> BacktestReport:
-    """A stored rule over the stored past; without a span, over the year before the newest story.
-
-    `progress` is told (done, total) in steps of a thousandth. Raises `AlertError` for an unknown rule.
-    """
-    rule = next((each for each in store.rules() if each.name == name), None)
-    if rule is None:
-        known = ", ".join(each.name for each in store.rules())
-        raise AlertError(f"there is no rule {name!r}; known: {known}")
-    if end is None:
-        newest = store.search_articles(kinds.newest_query())[0]
-        if not newest:
-            raise AlertError("backtest: the store holds no articles yet")
-        end = newest[0].article.published + HOUR
-    start = end - timedelta(days=365) if start is None else start
-    return backtest(rule, StoreSource(store, rule.scope), start, end, lambda share: progress(round(share * 1000), 1000))

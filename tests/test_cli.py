@@ -230,3 +230,22 @@ def test_a_file_that_cannot_be_written_is_one_line(
     place = tmp_path / "absent" / "out"
     assert main([*command, str(place)]) == 1
     assert capsys.readouterr().err.splitlines() == [f"headwind: {place}: No such file or directory"]
+
+
+def test_what_rules_brought_and_how_much_was_right_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    status, out, _ = run(capsys, "rules", "list")
+    assert status == 0
+    assert "a week" in out.splitlines()[0]
+    assert any(line.startswith("negative-spike") and "2.5" in line and "0 of 0" in line for line in out.splitlines())
+    status, out, _ = run(capsys, "alerts", "precision", "--weeks", "3", "--json")
+    assert [week["judged"] for week in json.loads(out)] == [0, 0, 0]
+    status, _, err = run(capsys, "alerts", "precision", "--rule", "nonsense")
+    assert (status, "nonsense" in one_line(err)) == (1, True)
+    status, _, err = run(capsys, "alerts", "precision", "--weeks", "0")
+    assert (status, "weeks" in one_line(err)) == (1, True)
+
+
+def test_verdicts_go_out_as_labelled_rows(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    target = tmp_path / "labels.csv"
+    assert run(capsys, "verdicts", "export", str(target))[1].startswith("0 labelled rows")
+    assert target.read_text(encoding="utf-8") == "text,summary,sentiment,topics\n"

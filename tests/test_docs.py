@@ -76,3 +76,12 @@ def test_every_fault_in_the_table_has_the_tests_it_names_and_no_test_is_left_out
     rows = re.findall(r"^\| ([A-Z]\d+) \|.*\| ([^|]+) \|$", (DOCS / "faults.md").read_text(), re.MULTILINE)
     told = {number: set(re.findall(r"`(tests/[^`]+)`", text)) for number, text in rows}
     assert {number: files for number, files in told.items() if files} == found
+
+
+def test_every_test_that_the_alerts_guide_names_exists() -> None:
+    import re
+
+    named = set(re.findall(r"`(test_\w+)`", (DOCS / "alerts.md").read_text(encoding="utf-8")))
+    code = "".join(path.read_text(encoding="utf-8") for path in (DOCS.parent / "tests").rglob("test_*.py"))
+    assert len(named) >= 7
+    assert {name for name in named if f"def {name}(" not in code} == set()

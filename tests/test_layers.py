@@ -39,6 +39,7 @@ LAYERS: list[tuple[str, set[str]]] = [
             "monitor.archives",
             "monitor.ingest",
             "monitor.scoring",
+            "monitor.trial",
             "monitor.watch",
             "monitor.deliver",
             "monitor.digest",

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from monitor.alerts import kinds
 from monitor.alerts.calibration import calibrate, onset_table, prior_threshold
+from monitor.alerts.evidence import alert_row, evidence_fields
 from monitor.alerts.history import HOUR, OTHER, Floats, History, HistorySource, until
 from monitor.alerts.lifecycle import Observation, evaluate
+from monitor.alerts.quiet_past import QuietPast
 from monitor.alerts.rules import in_scope, params_of, validate
 from monitor.alerts.spike import SpikeJudge
 from monitor.alerts.statistics import Scan, SpikeParams, scan
@@ -59,30 +61,9 @@ class BacktestReport:
             "from": self.start.isoformat(),
             "to": self.end.isoformat(),
             "per_week": round(self.per_week, 4),
-            "alerts": [alert_row(alert) for alert in self.alerts],
+            "alerts": [{**alert_row(alert), "evidence": evidence_fields(alert.evidence)} for alert in self.alerts],
             "note": self.note,
         }
-
-
-def alert_row(alert: Alert) -> dict[str, Any]:
-    """An alert as `rules backtest --json` and `alerts list --json` show it."""
-    return {
-        "id": alert.id,
-        "rule": alert.rule,
-        "state": alert.state.value,
-        "series": alert.series,
-        "severity": alert.severity.value,
-        "opened_at": alert.opened_at.isoformat(),
-        "resolved_at": None if alert.resolved_at is None else alert.resolved_at.isoformat(),
-        "stories": alert.evidence.stories,
-        "negative": alert.evidence.negative,
-        "expected": alert.evidence.expected,
-        "p_value": alert.evidence.p_value,
-        "families": alert.evidence.families,
-        "top": [str(story.get("title", "")) for story in alert.evidence.top[:3]],
-        "summary": alert.summary,
-        "explained": alert.inhibited_by is not None,
-    }
 
 
 def backtest(
@@ -94,13 +75,11 @@ def backtest(
 ) -> BacktestReport:
     """What `rule` would have opened in [start, end). `progress` is told the share done, 0 to 1.
 
-    Raises `AlertError` for kinds that have no past to be tried on (quiet), and for an empty span.
+    Raises `AlertError` for an empty span, and where the source cannot give what the kind of rule needs.
     """
     rule = replace(validate(rule), enabled=True)
     if end <= start:
         raise AlertError("backtest: 'to' must lie after 'from'")
-    if rule.kind is RuleKind.QUIET:
-        raise AlertError("backtest: rules of kind quiet watch feeds as they are now and have no past to be tried on")
     history = source.history(start - WARM_UP, end)
     known = history.first_hour()
     if known is not None:
@@ -114,6 +93,9 @@ def backtest(
         script = _thresholds_crossed(rule, history)
     elif rule.kind is RuleKind.CRITICAL_STORY:
         script = _critical(rule, history, source, start, end)
+    elif rule.kind is RuleKind.QUIET:
+        past = QuietPast(rule, history, source.arrivals(history.start, end))
+        script = _Script(past.busy, past.observe)
     else:
         script = _keywords(rule, history, source, start, end)
     progress(0.5)
@@ -124,8 +106,17 @@ def backtest(
         end=end,
         alerts=tuple(alerts),
         thresholds=tuple(steps),
-        note="" if known is not None else "the store holds no scored news of this span",
+        note=_note(rule, known is not None),
     )
+
+
+def _note(rule: Rule, known: bool) -> str:
+    """What the report cannot tell."""
+    if not known:
+        return "the store holds no scored news of this span"
+    if rule.kind is RuleKind.QUIET:
+        return "failed polls and the worker's own silence have no stored past; this is when items came"
+    return ""
 
 
 # ── what each kind sees at an hour ───────────────────────────────────────────────────────────────────────────────

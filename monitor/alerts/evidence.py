@@ -10,8 +10,7 @@ from html import escape
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from monitor.alerts.backtest import alert_row
-from monitor.domain import Alert, AlertEvent, Verdict
+from monitor.domain import Alert, AlertEvent, Evidence, Verdict
 
 _CSS: Final = (
     "body{font:14px/1.45 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#1b1f24}"
@@ -23,24 +22,49 @@ _CSS: Final = (
 )
 
 
+def alert_row(alert: Alert) -> dict[str, Any]:
+    """An alert as `rules backtest --json` and `alerts list --json` show it."""
+    return {
+        "id": alert.id,
+        "rule": alert.rule,
+        "state": alert.state.value,
+        "series": alert.series,
+        "severity": alert.severity.value,
+        "opened_at": alert.opened_at.isoformat(),
+        "resolved_at": None if alert.resolved_at is None else alert.resolved_at.isoformat(),
+        "stories": alert.evidence.stories,
+        "negative": alert.evidence.negative,
+        "expected": alert.evidence.expected,
+        "p_value": alert.evidence.p_value,
+        "families": alert.evidence.families,
+        "top": [str(story.get("title", "")) for story in alert.evidence.top[:3]],
+        "summary": alert.summary,
+        "explained": alert.inhibited_by is not None,
+    }
+
+
+def evidence_fields(evidence: Evidence) -> dict[str, Any]:
+    """What an alert rests on: window, rule, baseline, and stories with articles and links."""
+    return {
+        "window_start": evidence.window_start.isoformat(),
+        "window_end": evidence.window_end.isoformat(),
+        "window_hours": evidence.window_hours,
+        "model_version": evidence.model_version,
+        "rule": evidence.rule,
+        "baseline": evidence.baseline,
+        "stories": list(evidence.top),
+    }
+
+
 def evidence_json(alert: Alert, events: Sequence[AlertEvent] = (), verdicts: Sequence[Verdict] = ()) -> dict[str, Any]:
     """All that is frozen with the alert, its time line and its verdicts, as JSON-able values."""
-    evidence = alert.evidence
     return {
         **alert_row(alert),
         "updated_at": alert.updated_at.isoformat(),
         "assignee": alert.assignee,
         "verdict": alert.verdict,
         "inhibited_by": alert.inhibited_by,
-        "evidence": {
-            "window_start": evidence.window_start.isoformat(),
-            "window_end": evidence.window_end.isoformat(),
-            "window_hours": evidence.window_hours,
-            "model_version": evidence.model_version,
-            "rule": evidence.rule,
-            "baseline": evidence.baseline,
-            "stories": list(evidence.top),
-        },
+        "evidence": evidence_fields(alert.evidence),
         "events": [
             {"at": event.at.isoformat(), "kind": event.kind, "actor": event.actor, "note": event.note}
             for event in events

@@ -97,6 +97,10 @@ class HistorySource(Protocol):
         """Articles that a keyword rule's query finds."""
         ...
 
+    def arrivals(self, start: datetime, end: datetime) -> list[tuple[str, str, int, int]]:
+        """(feed, publisher, hours since 1970, items) of what was first seen in [start, end) and counts."""
+        ...
+
 
 def until(history: History, hours: int) -> History:
     """The history as it was after its first `hours`; views, nothing is copied."""

@@ -81,7 +81,7 @@ def quiet(
     for feed in feeds:
         series = series_of_feed(feed)
         if words[feed.id] and in_scope(rule, series):
-            found.append(_silence(rule, series, words[feed.id], _since(feed), now))
+            found.append(silence_observation(rule, series, words[feed.id], _since(feed), now))
     watched = [feed for feed in feeds if feed.enabled or words[feed.id]]
     for publisher in sorted({feed.publisher for feed in watched if feed.publisher}):
         own = [feed for feed in watched if feed.publisher == publisher]
@@ -89,15 +89,15 @@ def quiet(
         if not in_scope(rule, series) or not all(words[feed.id] for feed in own):
             continue
         if len(own) > 1:
-            text = f"all {len(own)} feeds of {publisher} are silent"
-            found.append(_silence(rule, series, text, max(_since(feed) for feed in own), now))
+            text = all_silent_words(len(own), publisher)
+            found.append(silence_observation(rule, series, text, max(_since(feed) for feed in own), now))
         elif not in_scope(rule, series_of_feed(own[0])):
-            found.append(_silence(rule, series, words[own[0].id], _since(own[0]), now))
+            found.append(silence_observation(rule, series, words[own[0].id], _since(own[0]), now))
     if in_scope(rule, PIPELINE) and _BEAT in beats:
         last = beats[_BEAT][0]
         if now - last > timedelta(minutes=float(params["pipeline_minutes"])):
             text = f"the worker has given no sign of life since {last:%Y-%m-%d %H:%M} UTC"
-            found.append(_silence(rule, PIPELINE, text, last, now))
+            found.append(silence_observation(rule, PIPELINE, text, last, now))
     return found + calm(rule, open_alerts, {observation.series for observation in found})
 
 
@@ -126,7 +126,15 @@ def _silent_feed(feed: Feed, params: Mapping[str, Any], now: datetime, shape: Fl
         return ""
     if _missed(feed.last_item, now, feed.items_per_day, shape) < float(params["factor"]):
         return ""
-    return f"nothing new since {feed.last_item:%Y-%m-%d %H:%M} UTC, usually {feed.items_per_day:.3g} items a day"
+    return silent_words(feed.last_item, feed.items_per_day)
+
+
+def silent_words(last: datetime, items_per_day: float) -> str:
+    return f"nothing new since {last:%Y-%m-%d %H:%M} UTC, usually {items_per_day:.3g} items a day"
+
+
+def all_silent_words(feeds: int, publisher: str) -> str:
+    return f"all {feeds} feeds of {publisher} are silent"
 
 
 def _missed(last: datetime, now: datetime, items_per_day: float, shape: Floats) -> float:
@@ -141,7 +149,8 @@ def _missed(last: datetime, now: datetime, items_per_day: float, shape: Floats) 
     return total * items_per_day / 24
 
 
-def _silence(rule: Rule, series: str, words: str, since: datetime, now: datetime) -> Observation:
+def silence_observation(rule: Rule, series: str, words: str, since: datetime, now: datetime) -> Observation:
+    """A series that is silent since then, in words and with its evidence."""
     evidence = Evidence(
         window_start=min(since, now),
         window_end=now,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -36,6 +37,9 @@ class StoreSource:
     def search(self, query: ArticleQuery) -> list[ScoredArticle]:
         return self._store.search_articles(query)[0]
 
+    def arrivals(self, start: datetime, end: datetime) -> list[tuple[str, str, int, int]]:
+        return self._store.arrivals(start, end)
+
 
 class FactsSource:
     """Story facts in memory: replays of corpora, and tests. Implements `HistorySource`."""
@@ -63,6 +67,16 @@ class FactsSource:
 
     def search(self, query: ArticleQuery) -> list[ScoredArticle]:
         raise AlertError("backtest: keyword rules need the articles of a store; story facts have no text")
+
+    def arrivals(self, start: datetime, end: datetime) -> list[tuple[str, str, int, int]]:
+        """By publisher: story facts do not say which feed brought them."""
+        seen = Counter(
+            (publisher, int(fact.first_seen.timestamp()) // 3600)
+            for fact in self._facts
+            if fact.counts and start <= fact.first_seen < end
+            for publisher in fact.publishers
+        )
+        return [("", publisher, hour, items) for (publisher, hour), items in seen.items()]
 
     def _between(self, start: datetime, end: datetime) -> list[StoryFact]:
         return self._facts[bisect_left(self._times, start) : bisect_left(self._times, end)]

@@ -20,9 +20,7 @@ from monitor.app.feeds import FeedsPart
 from monitor.app.model import ModelPart
 from monitor.archives import ImportReport
 from monitor.digest import plan_digest
-from monitor.domain import (
-    Transition,
-)
+from monitor.domain import Rule, Transition
 from monitor.drift import measure_drift
 from monitor.errors import LeaderError, SettingsError
 from monitor.feeds.stories import StoryIndex
@@ -36,7 +34,8 @@ from monitor.settings import Settings, load_settings
 from monitor.store import open_store
 from monitor.store.backup import restore
 from monitor.store.open import Role
-from monitor.watch import run_backtest, watch
+from monitor.trial import run_backtest
+from monitor.watch import watch
 
 __all__ = ["App", "open_app", "restore_store"]
 
@@ -93,11 +92,12 @@ class App(ModelPart, FeedsPart, DeskPart):
 
     def backtest(
         self,
-        rule: str,
+        rule: Rule | str,
         start: datetime | None,
         end: datetime | None,
         progress: Callable[[int, int], object] = lambda done, total: None,
     ) -> BacktestReport:
+        """A stored rule by its name, or one as it stands, over the past."""
         refresh_counts(self.store)
         return run_backtest(self.store, rule, start, end, progress)
 

@@ -10,7 +10,10 @@ from typing import Any
 from tqdm import tqdm
 
 from monitor.cli.common import ACTOR, moment, one_found, opened, print_json, print_table, utc_now
+from monitor.desk import budget
 from monitor.domain import Alert
+from monitor.errors import AlertError
+from monitor.review import alert_precision, export_verdicts
 
 
 def add_parsers(commands: Any) -> None:
@@ -35,21 +38,36 @@ def add_parsers(commands: Any) -> None:
     listed = alerts.add_parser("list", help="open alerts and those resolved of late")
     listed.add_argument("--json", action="store_true")
     listed.set_defaults(do=list_alerts)
+    right = alerts.add_parser("precision", help="how many of each week's alerts analysts judged right")
+    right.add_argument("--rule", help="alerts of one rule, as they were told")
+    right.add_argument("--weeks", type=int, default=12)
+    right.add_argument("--json", action="store_true")
+    right.set_defaults(do=precision)
     ack = alerts.add_parser("ack", help="acknowledge an alert")
     ack.add_argument("id", type=int)
     ack.set_defaults(do=acknowledge)
+
+    verdicts = commands.add_parser("verdicts", help="what analysts said of articles, as labelled rows")
+    actions = verdicts.add_subparsers(dest="action", required=True, metavar="ACTION")
+    out = actions.add_parser("export", help="a CSV file that `models train` and `models evaluate` read")
+    out.add_argument("file", type=Path)
+    out.set_defaults(do=export_labels)
 
 
 def list_rules(_: argparse.Namespace) -> int:
     with opened() as app:
         app.prepare()
+        came = {line.rule: line for line in budget(app.store, utc_now())}
         print_table(
-            ("name", "kind", "scope", "severity", "enabled"),
+            ("name", "kind", "scope", "severity", "enabled", "a week", "budget", "right"),
             [
-                (r.name, r.kind.value, " ".join(r.scope), r.severity.value, "yes" if r.enabled else "no")
+                (
+                    r.name, r.kind.value, " ".join(r.scope), r.severity.value, "yes" if r.enabled else "no",
+                    f"{came[r.name].came:.1f}", came[r.name].budget, f"{came[r.name].right} of {came[r.name].judged}",
+                )
                 for r in app.store.rules()
             ],
-        )
+        )  # fmt: skip
     return 0
 
 
@@ -127,6 +145,51 @@ def list_alerts(arguments: argparse.Namespace) -> int:
             ("id", "state", "severity", "opened", "series", "summary"),
             [(a.id, a.state.value, a.severity.value, a.opened_at.isoformat()[:16], a.series, a.summary) for a in found],
         )
+    return 0
+
+
+def precision(arguments: argparse.Namespace) -> int:
+    if not 1 <= arguments.weeks <= 520:
+        raise AlertError("precision: 'weeks' must lie between 1 and 520")
+    with opened() as app:
+        if arguments.rule is not None:
+            known = [rule.name for rule in app.store.rules()]
+            one_found(arguments.rule if arguments.rule in known else None, f"rule {arguments.rule!r}")
+        weeks = alert_precision(app.store, utc_now(), weeks=arguments.weeks, rule=arguments.rule)
+    rows = [
+        {
+            "week": week.start.date().isoformat(),
+            "alerts": week.alerts,
+            "judged": week.judged,
+            "right": week.right,
+            "precision": week.precision,
+            "low": week.low,
+            "high": week.high,
+        }
+        for week in weeks
+    ]
+    if arguments.json:
+        print_json(rows)
+        return 0
+    print_table(
+        ("week", "alerts", "judged", "right", "95 % interval"),
+        [
+            (
+                w.start.date(),
+                w.alerts,
+                w.judged,
+                w.right,
+                f"{w.low:.0%} to {w.high:.0%}" if w.low is not None and w.high is not None else None,
+            )
+            for w in weeks
+        ],
+    )
+    return 0
+
+
+def export_labels(arguments: argparse.Namespace) -> int:
+    with opened() as app:
+        print(f"{export_verdicts(app.store, arguments.file)} labelled rows written")
     return 0
 
 

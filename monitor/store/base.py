@@ -223,6 +223,11 @@ class Counting(Protocol):
 
     def story_articles(self, story_id: str) -> list[ScoredArticle]: ...
 
+    def arrivals(self, start: datetime, end: datetime) -> list[tuple[str, str, int, int]]:
+        """(feed's title or address, empty for what came by no feed; publisher; hours since 1970; articles) of those
+        first seen in [start, end) that count towards alerts, in no order."""
+        ...
+
     def named_in_title(self, story_ids: Sequence[str]) -> dict[str, frozenset[str]]:
         """Story id → the watched entities that the title of one of its articles names; stories without are left out."""
         ...

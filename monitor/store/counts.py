@@ -16,6 +16,7 @@ from monitor.store.schema import (
     articles,
     counters,
     entities,
+    feeds,
     mentions,
     rollups,
     series,
@@ -170,6 +171,23 @@ class CountsPart(SumsPart):
             yield from (_story_fact(row) for row in rows)
             first += span
             span = span * 2 if len(rows) < PAGE else max(1, span // 2) if len(rows) > 4 * PAGE else span
+
+    def arrivals(self, start: datetime, end: datetime) -> list[tuple[str, str, int, int]]:
+        """(feed's title or address, empty for what came by no feed; publisher; hours since 1970; articles) of those
+        first seen in [start, end) that count towards alerts, in no order."""
+        a, hour = articles.c, articles.c.first_seen // 3_600_000_000
+        counted = (
+            select(a.feed_id, a.publisher, hour.label("hour"), func.count().label("items"))
+            .where(a.first_seen >= us(start), a.first_seen < us(end), a.counts)
+            .group_by(a.feed_id, a.publisher, hour)
+        )
+        with self.read() as connection:
+            named = connection.execute(select(feeds.c.id, feeds.c.title, feeds.c.url))
+            names = {key: title or url for key, title, url in named}
+            return [
+                (names.get(row.feed_id, ""), row.publisher, int(row.hour), int(row.items))
+                for row in connection.execute(counted)
+            ]
 
     def named_in_title(self, story_ids: Sequence[str]) -> dict[str, frozenset[str]]:
         """Story id → the watched entities that the title of one of its articles names; stories without are left out."""

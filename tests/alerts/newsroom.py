@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from monitor.alerts.rules import default_rules
+from monitor.alerts.sources import StoreSource
 from monitor.domain import (
     Alert,
     ChannelConfig,
@@ -58,6 +59,7 @@ class Newsroom:
         story: str | None = None,
         family: str = "",
         where: str = "title",
+        feed_id: int | None = None,
     ) -> NewArticle:
         number = next(self._numbers)
         mentions: tuple[Mention, ...] = ()
@@ -67,7 +69,7 @@ class Newsroom:
         return NewArticle(
             identity=f"article-{number}",
             story_id=story or f"article-{number}",
-            feed_id=None,
+            feed_id=feed_id,
             publisher=publisher,
             family=family or publisher,
             language="en",
@@ -140,6 +142,10 @@ class Newsroom:
         self.now = at or self.now
         refresh_counts(self.store)
         return watch(self.store, self.now, "http://desk.example")
+
+    def source(self) -> StoreSource:
+        refresh_counts(self.store)
+        return StoreSource(self.store)
 
     def spikes(self) -> list[Alert]:
         return [alert for alert in self.store.alerts() if alert.rule == "negative-spike"]

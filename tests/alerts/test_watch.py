@@ -19,7 +19,8 @@ from monitor.domain import (
     TransitionKind,
 )
 from monitor.errors import AlertError
-from monitor.watch import grid_end, run_backtest
+from monitor.trial import run_backtest
+from monitor.watch import grid_end
 from tests.alerts.news import PUBLISHERS
 from tests.alerts.newsroom import NOW, Newsroom
 
@@ -274,6 +275,36 @@ def test_a_backtest_on_the_store_finds_what_watch_would_have_found(newsroom: New
     assert found[-1]["opened_at"].startswith("2026-04-21")
     assert found[-1]["top"]
     assert steps[-1] == (1000, 1000)
+
+
+RULES = {
+    RuleKind.SPIKE: {"scope": ("topic:litigation",)},
+    RuleKind.THRESHOLD: {"scope": ("all",), "params": {"measure": "count", "value": 10}},
+    RuleKind.CRITICAL_STORY: {"scope": ("entity:*",), "params": {"topics": ("litigation",)}},
+    RuleKind.KEYWORD: {"scope": ("all",), "params": {"query": "Matter lawsuit", "min_stories": 3}},
+}
+
+
+@pytest.mark.parametrize("kind", list(RULES))
+def test_each_would_be_alert_has_its_stories_with_links(settled: Newsroom, kind: RuleKind) -> None:
+    settled.publish(settled.burst(16, entity="Acorn"))
+    rule = Rule(name="tried", kind=kind, **RULES[kind])  # type: ignore[arg-type]
+    report = run_backtest(settled.store, rule, NOW - timedelta(days=2), NOW + timedelta(hours=1)).to_json()
+    last = report["alerts"][-1]
+    assert last["evidence"]["rule"]["name"] == "tried"
+    assert last["evidence"]["model_version"] == "scripted-1"
+    story = last["evidence"]["stories"][0]
+    assert story["articles"][0]["url"].startswith("https://news.example/")
+    assert story["articles"][0]["prediction"]["sentiment"] == "negative"
+
+
+def test_a_threshold_alert_names_the_most_negative_stories_of_its_window(newsroom: Newsroom) -> None:
+    rule = Rule(name="t", kind=RuleKind.THRESHOLD, scope=("all",), params={"measure": "count", "value": 3})
+    newsroom.store.save_rule(rule, "tests", NOW)
+    newsroom.publish(newsroom.burst(5))
+    [alert] = [t for t in newsroom.look() if t.rule == "t"]
+    assert len(alert.evidence.top) == 5
+    assert alert.evidence.top[0]["articles"]
 
 
 def test_a_backtest_of_an_unknown_rule_names_the_known_ones(newsroom: Newsroom) -> None:

@@ -378,6 +378,16 @@ def test_a_story_is_asked_whom_its_titles_name(library: SqlStore) -> None:
     assert library.named_in_title(["article-1", "article-2", "gone"]) == {"article-1": frozenset({"Acme Quarries"})}
 
 
+def test_what_came_is_counted_by_feed_publisher_and_hour(library: SqlStore) -> None:
+    source = library.add_feed(feed("https://f.example/1", title="Quarry feed"), NOW)
+    library.add_articles([article(7, "Quarry opens", feed_id=source.id, publisher="Inland Times")], NOW)
+    hour = int(NOW.timestamp()) // 3600
+    came = library.arrivals(NOW - timedelta(days=1), NOW + timedelta(days=1))
+    assert ("Quarry feed", "Inland Times", hour, 1) in came
+    assert sum(items for *_, items in came) == 5
+    assert all(name in ("", "Quarry feed") for name, *_ in came)
+
+
 QUESTIONS: list[tuple[dict[str, object], list[int]]] = [
     ({}, [1, 2, 3, 4, 5]),
     ({"text": "bonds"}, [1, 2, 5]),
