@@ -43,6 +43,7 @@ END: Final = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS: Final = 1826.0
 RUNS: Final = 40
 BUDGET_S: Final = 20.0  # for the runs of one read on one side; a slow side gets fewer, and at least five
+COUNTED: Final = 1_000  # how far the page News counts the matches
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 _NEWS = (
@@ -74,20 +75,22 @@ class Read:
 
 def _rollups(series: Sequence[str], days: float, step: str) -> Callable[[SqlStore, datetime], list[tuple[Any, ...]]]:
     def ask(store: SqlStore, end: datetime) -> list[tuple[Any, ...]]:
-        rows = store.rollups(series, end - timedelta(days=days), end, step=step)
-        return [(row.series, us(row.hour) // HOUR_US, row.stories, row.negative, row.score_sum) for row in rows]
+        found = store.rollup_columns(series, end - timedelta(days=days), end, step=step)
+        return list(zip(found.series, found.hour, found.stories, found.negative, found.score_sum, strict=True))
 
     return ask
 
 
 def _filtered(store: SqlStore, end: datetime) -> list[tuple[Any, ...]]:
     where = CellFilter(publishers=(PUBLISHERS[3],))
-    rows = store.cells(where, end - 365 * DAY, end, step="day")
-    return [(us(row.hour) // HOUR_US, row.stories, row.negative, row.score_sum) for row in rows]
+    found = store.cell_columns(where, end - 365 * DAY, end, step="day")
+    return list(zip(found.hour, found.stories, found.negative, found.score_sum, strict=True))
 
 
 def _search(store: SqlStore, end: datetime) -> list[tuple[Any, ...]]:
-    query = ArticleQuery(text='"credit downgrade"', start=end - 365 * DAY, end=end, sentiments=("negative",), limit=50)
+    query = ArticleQuery(
+        text='"credit downgrade"', start=end - 365 * DAY, end=end, sentiments=("negative",), limit=50, count_to=COUNTED
+    )
     return [(found.article.id,) for found in store.search_articles(query)[0]]
 
 

@@ -50,7 +50,7 @@ class Filters:
     def cells(self) -> CellFilter:
         return CellFilter(publishers=self.publishers, languages=self.languages, topics=self.topics)
 
-    def query(self, span: Span, *, limit: int, offset: int = 0) -> ArticleQuery:
+    def query(self, span: Span, *, limit: int, offset: int = 0, count_to: int) -> ArticleQuery:
         return ArticleQuery(
             text=self.text,
             start=span.start,
@@ -65,6 +65,7 @@ class Filters:
             group_stories=self.grouped,
             limit=limit,
             offset=offset,
+            count_to=count_to,
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -27,7 +28,7 @@ from monitor.domain import (
     DeliveryState,
     Entity,
     Feed,
-    Rollup,
+    RollupColumns,
     Rule,
     ScoredArticle,
     Silence,
@@ -198,13 +199,13 @@ def _rows(
     key: Key, _store: Store, series: tuple[str, ...], span: Span, step: str, cells: CellFilter | None
 ) -> pd.DataFrame:
     if cells is not None and (cells.publishers or cells.languages or cells.topics):
-        return _frame(_store.cells(cells, span.start, span.end, step=step))
-    return _frame(_store.rollups(list(series), span.start, span.end, step=step))
+        return _frame(_store.cell_columns(cells, span.start, span.end, step=step))
+    return _frame(_store.rollup_columns(list(series), span.start, span.end, step=step))
 
 
 @st.cache_data(ttl=_TTL, max_entries=_ENTRIES, show_spinner=False)
 def _by(key: Key, _store: Store, what: str, span: Span, step: str, cells: CellFilter) -> pd.DataFrame:
-    return _frame(_store.cells(cells, span.start, span.end, step=step, by=what))
+    return _frame(_store.cell_columns(cells, span.start, span.end, step=step, by=what))
 
 
 def _store_step(width: timedelta) -> str:
@@ -212,13 +213,10 @@ def _store_step(width: timedelta) -> str:
     return "day" if width % DAY == timedelta(0) else "6h" if width % _SIX_HOURS == timedelta(0) else "hour"
 
 
-def _frame(rollups: Sequence[Rollup]) -> pd.DataFrame:
-    columns = {
-        "series": [row.series for row in rollups],
-        "time": pd.to_datetime([row.hour for row in rollups], utc=True),
-        **{name: [getattr(row, name) for row in rollups] for name in COUNTS},
-    }
-    return pd.DataFrame(columns)
+def _frame(columns: RollupColumns) -> pd.DataFrame:
+    hours = np.asarray(columns.hour, dtype="datetime64[h]") if columns.hour else np.array([], dtype="datetime64[h]")
+    frame = {name: list(getattr(columns, name)) for name in COUNTS}
+    return pd.DataFrame({"series": list(columns.series), "time": pd.to_datetime(hours, utc=True), **frame})
 
 
 def _floored(times: pd.Series, step: timedelta) -> pd.Series:

@@ -131,7 +131,7 @@ def matches(entity: Entity, reads: Reads) -> list[tuple[str, str, bool]]:
     found = []
     careful = set(ambiguous(entity))
     for alias in dict.fromkeys((entity.name, *entity.aliases)):
-        rows, _ = reads.search(ArticleQuery(text=f'"{alias}"', limit=_LOOKED_AT))
+        rows, _ = reads.search(ArticleQuery(text=f'"{alias}"', limit=_LOOKED_AT, count_to=0))
         matcher = Matcher([Entity(id=1, name=alias)])
         count = sum(1 for row in rows if matcher.mentions(row.article.title, row.article.summary))
         found.append((alias, f"{count}{'+' if len(rows) == _LOOKED_AT else ''}", alias in careful))

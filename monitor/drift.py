@@ -297,7 +297,7 @@ def _shares(
 
 def _unsure(store: Store, start: datetime, end: datetime) -> int:
     """Unsure articles of the span, counted in halves where the store stops counting."""
-    _, count = store.search_articles(ArticleQuery(start=start, end=end, unsure_only=True, limit=1))
+    _, count = store.search_articles(ArticleQuery(start=start, end=end, unsure_only=True, limit=1, count_to=_CAP))
     if count < _CAP or end - start < timedelta(seconds=2):
         return count
     middle = start + (end - start) / 2
@@ -320,7 +320,7 @@ def _vocabulary(
 
 def _titles(store: Store, start: datetime, end: datetime) -> Iterable[str]:
     """Titles of the span, an even share of them where there are more than `MAX_TITLES`."""
-    _, count = store.search_articles(ArticleQuery(start=start, end=end, limit=1))
+    _, count = store.search_articles(ArticleQuery(start=start, end=end, limit=1, count_to=_CAP))
     every = 1
     if count >= _CAP:
         every = math.ceil(sum(1 for _ in store.recent_articles(start, end)) / MAX_TITLES)

@@ -219,7 +219,7 @@ def _disputed(
 
 
 def _unsure(store: Store, now: datetime, judged: Mapping[int, Sequence[Verdict]], span: timedelta) -> list[ReviewItem]:
-    query = ArticleQuery(start=now - span, end=now, unsure_only=True, limit=POOL)
+    query = ArticleQuery(start=now - span, end=now, unsure_only=True, limit=POOL, count_to=0)
     items = []
     for scored in store.search_articles(query)[0]:
         prediction = scored.prediction

@@ -17,6 +17,8 @@ from monitor.domain import ScoredArticle
 
 PAGE: Final = 50
 EXPORT: Final = 10_000
+COUNTED: Final = 1_000
+"""Matches are counted, and can be paged through, so far: nobody reads on, and counting is what a search costs."""
 _FIELDS: Final = (
     "text",
     "range",
@@ -48,13 +50,13 @@ def page() -> None:
 def _list(words: Words, reads: Reads, chosen: Filters, span: Span) -> None:
     shared = "news.seen" not in st.session_state and "article" in st.query_params
     shown_page = _page_number(chosen, span)
-    rows, total = reads.search(chosen.query(span, limit=PAGE, offset=PAGE * (shown_page - 1)))
+    rows, total = reads.search(chosen.query(span, limit=PAGE, offset=PAGE * (shown_page - 1), count_to=COUNTED))
     if not rows and not shared:
         widgets.empty(words("news.none"), words("news.none_hint"))
         return
     left, right = st.columns([6, 5], gap="medium")
     with left:
-        found = words("news.found_capped" if total >= EXPORT else "news.found", n=f"{total:,}")
+        found = words("news.found_capped" if total >= COUNTED else "news.found", n=f"{total:,}")
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             widgets.title(found, words("news.zone", zone=str(context.zone())))
             _export(words, reads, chosen, span)
@@ -70,7 +72,7 @@ def _list(words: Words, reads: Reads, chosen: Filters, span: Span) -> None:
             alt=found,
         )
         if total > PAGE:
-            st.pagination(-(-min(total, EXPORT) // PAGE), key="news.page")
+            st.pagination(-(-min(total, COUNTED) // PAGE), key="news.page")
     with right:
         _steps(words, [str(row.article.id) for row in rows], chosen_id)
         article_id = widgets.number(chosen_id)
@@ -112,7 +114,7 @@ def _export(words: Words, reads: Reads, chosen: Filters, span: Span) -> None:
         def make() -> bytes:
             rows: list[ScoredArticle] = []
             while len(rows) < EXPORT:
-                part, _ = reads.search(chosen.query(span, limit=1000, offset=len(rows)))
+                part, _ = reads.search(chosen.query(span, limit=1000, offset=len(rows), count_to=0))
                 rows.extend(part)
                 if len(part) < 1000:
                     break

@@ -215,11 +215,12 @@ def keyword_query(rule: Rule, now: datetime) -> ArticleQuery:
         sentiments=("negative",) if params["negative_only"] else (),
         group_stories=True,
         limit=MOST_HITS,
+        count_to=0,
     )
 
 
 def newest_query() -> ArticleQuery:
-    return ArticleQuery(limit=1)
+    return ArticleQuery(limit=1, count_to=0)
 
 
 def keyword(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -99,3 +99,23 @@ class Rollup:
     score_sum: float
     alert_stories: int
     alert_negative: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollupColumns:
+    """Rows of `Rollup` as columns of one length, which is what a page draws: a value for each row is a plain number
+    instead of an object. hour: whole hours since 1970."""
+
+    series: Sequence[str]
+    hour: Sequence[int]
+    articles: Sequence[int]
+    stories: Sequence[int]
+    negative: Sequence[int]
+    neutral: Sequence[int]
+    positive: Sequence[int]
+    score_sum: Sequence[float]
+    alert_stories: Sequence[int]
+    alert_negative: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.series)

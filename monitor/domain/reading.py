@@ -51,6 +51,9 @@ class ArticleQuery:
     group_stories: bool = False  # one row a story: its first article
     limit: int = 50
     offset: int = 0
+    count_to: int = (
+        10_000  # counting matches stops here, and 0 counts none beyond the page: it costs, the page does not
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,7 @@ from monitor.domain import (
     NewFeed,
     PollRecord,
     Rollup,
+    RollupColumns,
     Rule,
     ScoredArticle,
     SendOutcome,
@@ -120,7 +121,7 @@ class Articles(Protocol):
         ...
 
     def search_articles(self, query: ArticleQuery) -> tuple[list[ScoredArticle], int]:
-        """One page of matches, newest first, and the total number of matches (capped at 10,000)."""
+        """One page of matches, newest first, and the total number of matches as far as `count_to`."""
         ...
 
     def revisions(self, article_id: int) -> list[tuple[datetime, str, str]]:
@@ -182,6 +183,12 @@ class Counting(Protocol):
         `all` for one bucket that begins with the span."""
         ...
 
+    def rollup_columns(
+        self, series: Sequence[str], start: datetime, end: datetime, *, step: str = "hour"
+    ) -> RollupColumns:
+        """The same as columns: the cheap way for many buckets."""
+        ...
+
     def alert_counts(
         self, start: datetime, end: datetime, *, topics_of_entities: bool = True
     ) -> list[tuple[str, int, int, int, float]]:
@@ -200,6 +207,12 @@ class Counting(Protocol):
     ) -> list[Rollup]:
         """Added-up cells; `series` of a row is the value of `by` (publisher, language, topic) or `all`. step: as
         for rollups."""
+        ...
+
+    def cell_columns(
+        self, where: CellFilter, start: datetime, end: datetime, *, step: str = "hour", by: str = ""
+    ) -> RollupColumns:
+        """The same as columns."""
         ...
 
     def story_facts(

@@ -12,6 +12,7 @@ from monitor.domain import ALL, DateQuality, StoryFact
 from monitor.store.base import EVERY
 from monitor.store.database import chunks
 from monitor.store.schema import (
+    SUMS,
     WORST,
     articles,
     counters,
@@ -37,6 +38,7 @@ from monitor.store.values import (
 PAGE = 2000
 _SHORT = timedelta(days=2)
 _RARE = 1000  # one story in so many
+_STORIES = SUMS.index("stories")
 
 
 class CountsPart(SumsPart):
@@ -122,10 +124,8 @@ class CountsPart(SumsPart):
         """Whether the series has so many stories in the span that some of the most negative are soon met."""
         if series == EVERY:
             return True
-        own, everything = (
-            sum(row.stories for row in self._rollups(connection, model, [name], start, end, "day"))
-            for name in (series, ALL)
-        )
+        found = self._rollups(connection, model, [series, ALL], start, end, "all")
+        own, everything = (sum(row[2 + _STORIES] for row in found.get(name, ())) for name in (series, ALL))
         return own * _RARE >= everything
 
     def _in_series(self, name: str) -> list[ColumnElement[bool]]:

@@ -45,7 +45,6 @@ from monitor.store.values import (
     us,
 )
 
-COUNT_CAP = 10_000
 SECOND = timedelta(seconds=1)
 _SEARCH = table("article_search", column("rowid", BigInteger), column("position", BigInteger))
 _DOUBLES = struct.Struct(f"<{len(TOPICS)}d")
@@ -77,16 +76,18 @@ class ReadingPart(ArticlesPart):
             return self._scored(connection, [articles.c.story == own.scalar_subquery()], oldest_first=True)
 
     def search_articles(self, query: ArticleQuery) -> tuple[list[ScoredArticle], int]:
-        """One page of matches, newest first, and the total number of matches (capped at 10,000)."""
+        """One page of matches, newest first, and the total number of matches as far as `count_to`."""
         with self.read() as connection:
             live = self._live(connection)
             inner, position = self._matching(query, -1 if live is None else live.id)
-            capped = inner.limit(COUNT_CAP).subquery()
-            total = int(connection.execute(select(func.count()).select_from(capped)).scalar_one())
-            if not total:
-                return [], 0
             page = inner.order_by(position.desc()).limit(query.limit).offset(query.offset)
             positions = list(connection.execute(page).scalars())
+            total = query.offset + len(positions) if positions else 0
+            # A page that is not full is the last one; past the last one it takes a count to know.
+            more = len(positions) == query.limit if positions else query.offset > 0
+            if more and total < query.count_to:
+                capped = inner.limit(query.count_to).subquery()
+                total = int(connection.execute(select(func.count()).select_from(capped)).scalar_one())
             return (self._scored(connection, [articles.c.position.in_(positions)]) if positions else []), total
 
     # ── questions ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -487,6 +487,15 @@ def test_nothing_that_is_typed_is_a_syntax_error(library: SqlStore) -> None:
         library.search_articles(ArticleQuery(text=f"bonds {typed} -{typed}"))
 
 
+def test_matches_are_counted_as_far_as_is_asked(library: SqlStore) -> None:
+    def total(limit: int, offset: int, count_to: int) -> int:
+        return library.search_articles(ArticleQuery(limit=limit, offset=offset, count_to=count_to))[1]
+
+    assert [total(2, 0, count_to) for count_to in (0, 2, 3, 4, 9)] == [2, 2, 3, 4, 5]
+    assert [total(2, 4, 9), total(3, 3, 0), total(5, 0, 9), total(2, 8, 9)] == [5, 5, 5, 5]
+    assert total(2, 8, 0) == 0
+
+
 def test_a_page_of_matches_says_who_and_how_many(library: SqlStore) -> None:
     page, total = library.search_articles(ArticleQuery(limit=2, offset=1))
     assert total == 5 and [one.article.id for one in page] == [2, 3]

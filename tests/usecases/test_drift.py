@@ -284,7 +284,6 @@ def test_unsure_articles_beyond_the_stores_count_are_counted_in_halves(
     fill(settled, now - timedelta(days=7), 7, 40, seed=2, unsure=0.5)
     whole = measure_drift(settled.store, now)
     monkeypatch.setattr(drift, "_CAP", 30)
-    monkeypatch.setattr("monitor.store.reading.COUNT_CAP", 30)
     halves = measure_drift(settled.store, now)
     assert whole is not None and halves is not None
     assert halves.unsure == whole.unsure
