@@ -1,6 +1,6 @@
 """Faults M1 to M6 of the scorer: refused checkpoints, hostile texts, batches, lack of memory, values that are none.
 
-The part of M6 that puts an item into quarantine belongs to the pipeline and is tested there.
+What M6 asks of the pipeline is in test_m_quarantine.py.
 """
 
 from __future__ import annotations
