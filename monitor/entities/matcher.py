@@ -81,12 +81,11 @@ class Matcher:
         plain = _same_length(text)
         folded = _fold_same_length(plain)
         hits = []
-        title_case = _in_title_case(plain)
         for last, (length, aliases) in self._automaton.iter(folded):
             start, end = last + 1 - length, last + 1
             if _bounded(plain, start, end):
                 written = plain[start:end]
-                inside_title_case = start > 0 and title_case
+                inside_title_case = start > 0 and _in_title_case(plain)
                 fitting = [alias for alias in aliases if _fits(alias, written, inside_title_case)]
                 if fitting:
                     hits.append((start, end, fitting))

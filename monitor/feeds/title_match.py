@@ -90,15 +90,33 @@ class Title:
     names: frozenset[str] | None  # None where capitals say nothing
     chinese: bool
 
-    @property
-    def grams(self) -> frozenset[str]:
-        """Computed when asked for: an index of many thousand titles would need gigabytes to keep them."""
-        return _grams(self.text)
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a title is compared by. Made when it is compared: an index of many thousand titles would need gigabytes to
+    keep them. weight: rarity of its words, added up. direction: 1 for words of rising only, -1 of falling only."""
+
+    grams: frozenset[str]
+    words: frozenset[str]
+    weight: float
+    outcome: frozenset[str]
+    direction: int
+
+
+def parts_of(title: Title) -> Parts:
+    return _parts(title.text)
 
 
 @lru_cache(maxsize=20_000)
-def _grams(text: str) -> frozenset[str]:
-    return frozenset(text[at : at + _GRAM] for at in range(max(1, len(text) - _GRAM + 1)))
+def _parts(text: str) -> Parts:
+    words = frozenset(_tokens(text))
+    return Parts(
+        grams=frozenset(text[at : at + _GRAM] for at in range(max(1, len(text) - _GRAM + 1))),
+        words=words,
+        weight=sum(map(rarity, words)),
+        outcome=words & _OUTCOME,
+        direction=(not words.isdisjoint(_UP)) - (not words.isdisjoint(_DOWN)),
+    )
 
 
 def normalise(title: str) -> Title:
@@ -200,47 +218,55 @@ def same_story(one: Title, other: Title, seconds_apart: float = 0.0) -> float:
 
 def gram_likeness(one: Title, other: Title) -> float:
     """Jaccard similarity of the character n-grams, from 0 to 1."""
-    common = len(one.grams & other.grams)
-    return common / (len(one.grams) + len(other.grams) - common)
+    mine, yours = parts_of(one).grams, parts_of(other).grams
+    common = len(mine & yours)
+    return common / (len(mine) + len(yours) - common)
 
 
 def measure(one: Title, other: Title, seconds_apart: float) -> tuple[float, ...] | None:
     """The measures named in FEATURES; None when the titles are too unlike, or apart whatever the likeness."""
-    if (one.numbers - other.numbers) and (other.numbers - one.numbers):
+    if one.numbers != other.numbers and (one.numbers - other.numbers) and (other.numbers - one.numbers):
         return None
-    grams = gram_likeness(one, other)
-    if grams < WORTH_A_LOOK or _apart(one, other, grams, seconds_apart):
+    mine, yours = parts_of(one), parts_of(other)
+    if _apart(mine, yours):
         return None
-    mine, yours = set(one.tokens), set(other.tokens)
-    shared = sum(map(rarity, mine & yours))
-    a, b = sum(map(rarity, mine)), sum(map(rarity, yours))
+    few, many = sorted((len(mine.grams), len(yours.grams)))
+    if few < WORTH_A_LOOK * many:
+        return None
+    common = len(mine.grams & yours.grams)
+    grams = common / (few + many - common)
+    if grams < WORTH_A_LOOK or _recurs(one, other, grams, seconds_apart):
+        return None
+    shared, a, b = sum(map(rarity, mine.words & yours.words)), mine.weight, yours.weight
     named = one.names is not None and other.names is not None
-    other_names = named and bool(one.names - yours) and bool(other.names - mine)  # type: ignore[operator]
+    other_names = named and bool(one.names - yours.words) and bool(other.names - mine.words)  # type: ignore[operator]
     chinese = one.chinese or other.chinese
     return (
         grams,
-        len(one.grams & other.grams) / min(len(one.grams), len(other.grams)),
+        common / few,
         shared / math.sqrt(a * b) if a and b else 0.0,
         shared / min(a, b) if a and b else 0.0,
         min(shared, 40.0) / 10.0 * (0.5 if chinese else 1.0),  # a Chinese word is several bigrams
-        float(_differ(one.tokens[:1], other.tokens[:1], mine, yours)),
+        float(_differ(one.tokens[:1], other.tokens[:1], mine.words, yours.words)),
         float(other_names),
         min(abs(seconds_apart) / 3600.0, 72.0) / 72.0,
         float(chinese),
     )
 
 
-def _differ(a: tuple[str, ...], b: tuple[str, ...], mine: set[str], yours: set[str]) -> bool:
+def _differ(a: tuple[str, ...], b: tuple[str, ...], mine: frozenset[str], yours: frozenset[str]) -> bool:
     """Whether each title has at this place a word that the other does not have at all."""
     return bool(a and b) and a[0] not in yours and b[0] not in mine
 
 
-def _apart(one: Title, other: Title, grams: float, seconds_apart: float) -> bool:
-    mine, yours = set(one.tokens), set(other.tokens)
-    if (mine & _OUTCOME) != (yours & _OUTCOME) and not (mine & _OUTCOME and yours & _OUTCOME):
+def _apart(mine: Parts, yours: Parts) -> bool:
+    """One says that it came about and the other does not, or one says up and the other down."""
+    if mine.outcome != yours.outcome and not (mine.outcome and yours.outcome):
         return True
-    if (bool(mine & _UP) - bool(mine & _DOWN)) * (bool(yours & _UP) - bool(yours & _DOWN)) < 0:
-        return True
-    # A short title that comes again the next day is a column ("Stocks hitting 52-week highs"), not a story.
+    return mine.direction * yours.direction < 0
+
+
+def _recurs(one: Title, other: Title, grams: float, seconds_apart: float) -> bool:
+    """A short title that comes again the next day is a column ("Stocks hitting 52-week highs"), not a story."""
     short = min(len(one.tokens), len(other.tokens)) <= (16 if one.chinese else 5)
     return short and grams > 0.6 and abs(seconds_apart) >= _RECURS_AFTER_S

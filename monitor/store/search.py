@@ -11,12 +11,14 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 MAX_TOKENS = 4000
 MAX_TOKEN = 64
 MAX_TERMS = 32
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _PIECE = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
+_ASCII = re.compile("[a-z0-9]+")
 _TERM = re.compile(r'(-?)"([^"]*)"?|(\S+)')
 
 
@@ -37,6 +39,9 @@ class Question:
 
 def tokens_of(text: str) -> Iterator[str]:
     """Folded tokens of a text for the index, in order; a run of Chinese ends with its last single character."""
+    if text.isascii():
+        yield from (piece[:MAX_TOKEN] for piece in _ASCII.findall(text.lower()))
+        return
     for piece in _PIECE.findall(unicodedata.normalize("NFKC", text).lower()):
         if _is_cjk(piece):
             yield from (piece[at : at + 2] for at in range(len(piece)))
@@ -46,12 +51,7 @@ def tokens_of(text: str) -> Iterator[str]:
 
 def search_body(title: str, summary: str) -> str:
     """What the index holds for an article. Deleting from the index needs the very same text again."""
-    tokens = []
-    for token in tokens_of(f"{title}\n{summary}"):
-        tokens.append(token)
-        if len(tokens) >= MAX_TOKENS:
-            break
-    return " ".join(tokens)
+    return " ".join(islice(tokens_of(f"{title}\n{summary}"), MAX_TOKENS))
 
 
 def tsvector_body(title: str, summary: str) -> str:
