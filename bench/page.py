@@ -5,7 +5,10 @@ Streamlit's own protocol (bench/session.py), so what a browser adds by drawing i
 change a filter every five seconds each. Beside it the peer (the page Now over a cached frame of all stories,
 bench/peer_page.py) and the limit (the rerun of an empty script).
 
-    python -m bench.page [--small HOME --big HOME] [--changes N] [--pages now,news] [--no-write]
+    python -m bench page [--small HOME --big HOME] [--changes N] [--each N] [--pages now,news] [--no-peer] [--no-write]
+
+With what is given by default, all pages take about a quarter of an hour on a quiet machine of two cores, and filling
+the two stores two minutes before.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
@@ -47,31 +51,47 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.page", description=__doc__.splitlines()[0])
     parser.add_argument("--small", type=Path, help="home with a store of 10,000 articles; made when not given")
     parser.add_argument("--big", type=Path, help="home with a store of a million articles; made when not given")
-    parser.add_argument("--changes", type=int, default=20, help="changes of one session; a quarter for each of twenty")
+    parser.add_argument("--changes", type=int, default=20, help="changes of the one session")
+    parser.add_argument("--each", type=int, default=3, help="changes of each of the twenty sessions")
     parser.add_argument("--pages", default=",".join(PAGES))
-    parser.add_argument("--no-write", action="store_true")
+    parser.add_argument("--no-peer", action="store_true", help="leave out the peer and the empty script")
+    parser.add_argument("--no-write", action="store_true", help="only print")
     asked = parser.parse_args(arguments)
     small = asked.small or filled("page-10k", 10_000)
     big = asked.big or filled("page-1m", 1_000_000)
-    rows, notes = [], []
+    notes: list[str] = []
     measured: dict[tuple[str, str], tuple[Times, Times]] = {}
-    pages = [name for name in asked.pages.split(",") if name in PAGES]
+    pages = asked.pages.split(",")
+    if unknown := [name for name in pages if name not in PAGES]:
+        parser.error(f"there is no page {unknown[0]!r}; any of {', '.join(PAGES)}")
+
+    def measure(url: str, page: str, key: str, label: str) -> None:
+        begun = time.perf_counter()
+        measured[page, label] = one_and_twenty(url, page, key, asked.changes, asked.each)
+        one, twenty = (np.percentile(times, (50, 95)) for times in measured[page, label])
+        print(
+            f"{label:>5} {page:<10} one session p50 {one[0]:,.0f} p95 {one[1]:,.0f} ms, twenty p50 {twenty[0]:,.0f} "
+            f"p95 {twenty[1]:,.0f} ms ({time.perf_counter() - begun:.0f} s)",
+            flush=True,
+        )
+
     for label, home in (("10 k", small), ("1 M", big)):
         with served(home) as (url, process):
             for page in pages:
-                measured[page, label] = one_and_twenty(url, page, f"{page}.last", asked.changes)
+                measure(url, page, f"{page}.last", label)
             if label == "1 M":
                 notes.append(ceiling(url, process))
-        with served(home, ROOT / "bench" / "peer_page.py") as (url, _):
-            measured["peer", label] = one_and_twenty(url, "peer", "peer.last", asked.changes)
-    WORK.mkdir(exist_ok=True)
-    script = WORK / "empty.py"
-    script.write_text(EMPTY, encoding="utf-8")
-    with served(small, script) as (url, _):
-        measured["empty", "10 k"] = one_and_twenty(url, "empty", "", asked.changes)
-    for page in [*pages, "peer", "empty"]:
-        rows.append(row(page, measured))
-    text = report(rows, notes, measured, asked.changes)
+        if not asked.no_peer:
+            with served(home, ROOT / "bench" / "peer_page.py") as (url, _):
+                measure(url, "peer", "peer.last", label)
+    if not asked.no_peer:
+        WORK.mkdir(exist_ok=True)
+        script = WORK / "empty.py"
+        script.write_text(EMPTY, encoding="utf-8")
+        with served(small, script) as (url, _):
+            measure(url, "empty", "", "10 k")
+        pages += ["peer", "empty"]
+    text = report([row(page, measured) for page in pages], notes, measured, asked.changes, asked.each)
     print(text)
     if not asked.no_write:
         write_section("page", text)
@@ -112,16 +132,17 @@ def served(home: Path, script: Path | None = None) -> Iterator[tuple[str, subpro
         process.wait(20)
 
 
-def one_and_twenty(url: str, page: str, key: str, changes: int) -> tuple[Times, Times]:
+def one_and_twenty(url: str, page: str, key: str, changes: int, each: int) -> tuple[Times, Times]:
     """Milliseconds of each change with one session, and with twenty that pause between changes."""
     alone = opened(url, page, 0)
     alone_times = [changed(alone, key, n) for n in range(changes)]
     alone.close()
-    return alone_times, together(url, page, key, max(2, changes // 4), PAUSE_S)
+    return alone_times, together(url, page, key, each, PAUSE_S)
 
 
 def together(url: str, page: str, key: str, changes: int, pause: float) -> Times:
-    sessions = [opened(url, page, 1 + number) for number in range(SESSIONS)]
+    with ThreadPoolExecutor(4) as opening:
+        sessions = list(opening.map(lambda number: opened(url, page, 1 + number), range(SESSIONS)))
     found: list[Times] = [[] for _ in sessions]
 
     def work(number: int) -> None:
@@ -146,7 +167,8 @@ def opened(url: str, page: str, number: int) -> Session:
     session = Session(url)
     start = FIRST_DAY + timedelta(days=31 * number)
     session.open("" if page in ("now", "peer", "empty") else page, f"range=custom&from={start}&to={start + 30 * DAY}")
-    changed(session, f"{page}.first", 0, start)
+    if f"{page}.first" in session.widgets:
+        changed(session, f"{page}.first", 0, start)
     return session
 
 
@@ -193,14 +215,14 @@ def p95_growth(page: str, measured: dict[tuple[str, str], tuple[Times, Times]]) 
 
 
 def report(
-    rows: list[str], notes: list[str], measured: dict[tuple[str, str], tuple[Times, Times]], changes: int
+    rows: list[str], notes: list[str], measured: dict[tuple[str, str], tuple[Times, Times]], changes: int, each: int
 ) -> str:
     lines = [
         "## page: change of a filter to the last message",
         "",
-        f"Milliseconds, p50 / p95; {changes} changes of one session; {SESSIONS} sessions that change every "
-        f"{PAUSE_S:.0f} s or so. Pages with a span of days move its last day by one, to days not asked for before; the "
-        "others run again. Over Streamlit's own socket, without a browser. "
+        f"Milliseconds, p50 / p95; {changes} changes of one session; {SESSIONS} sessions of {each} changes each, "
+        f"one every {PAUSE_S:.0f} s or so. Pages with a span of days move its last day by one, to days not asked for "
+        "before; the others run again. Over Streamlit's own socket, without a browser. "
         f"{platform.machine()}, {os.cpu_count()} cores, sessions and server on the same ones.",
         "",
         "| page | 1 session, 10 k | 1 session, 1 M | 20 sessions, 10 k | 20 sessions, 1 M | p95 1 M / 10 k |",
@@ -209,7 +231,7 @@ def report(
         "",
         *notes,
     ]
-    if ("now", "1 M") in measured:
+    if ("now", "1 M") in measured and ("peer", "1 M") in measured:
         ours, peer = (np.percentile(measured[name, "1 M"][0], 95) for name in ("now", "peer"))
         lines.append(f"Now against the peer at 1 M articles, one session, p95: {ours / peer:.2f} of its time.")
     return "\n".join(lines)

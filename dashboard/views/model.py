@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 import pandas as pd
@@ -9,12 +10,13 @@ import streamlit as st
 
 from dashboard import actions, charts, context, markup, times, widgets
 from dashboard.i18n import Words
-from dashboard.queries import Reads
+from dashboard.queries import Key, Reads
 from dashboard.reading import reading_pane
 from models import registry
 from models.registry import Manifest
 from monitor.drift import Distance, Drift, drift_history
-from monitor.review import alert_precision, review_queue
+from monitor.review import ReviewItem, alert_precision, review_queue
+from monitor.store.base import Store
 
 VIEWS: Final = ("quality", "drift", "versions", "review", "card")
 _REVIEWED: Final = 50
@@ -288,9 +290,14 @@ def _versions(words: Words, reads: Reads, live: str) -> None:
 # ── review ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@st.cache_data(ttl=600, max_entries=8, show_spinner=False)
+def _waiting(key: Key, _store: Store, anchor: datetime) -> list[ReviewItem]:
+    return review_queue(_store, anchor, _REVIEWED)
+
+
 def _review(words: Words, reads: Reads) -> None:
     anchor = reads.status().data_as_of or context.now()
-    items = review_queue(context.app().store, min(anchor, context.now()), _REVIEWED)
+    items = _waiting(reads.key, context.app().store, min(anchor, context.now()))
     weeks = [week for week in alert_precision(context.app().store, context.now()) if week.judged]
     if weeks:
         right, judged = sum(week.right for week in weeks), sum(week.judged for week in weeks)
