@@ -6,6 +6,7 @@ A document has a text, a table has columns of which one is to be chosen.
 from __future__ import annotations
 
 import hashlib
+import sys
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +14,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import context
+from dashboard.held import Held
 from models.longtext import DocumentScore, score_document
 from monitor.text.extract import Limits, extract
 
@@ -32,11 +34,28 @@ class Upload:
     notes: tuple[str, ...]
 
 
-@st.cache_data(ttl=1800, max_entries=32, show_spinner=False, scope="session")
-def read(file_id: str, name: str, _content: bytes) -> Upload:
-    """The file's text or table. Raises `UploadError` naming the file. file_id: Streamlit's own, new for each upload."""
-    found = extract(name, _content)
-    mark = hashlib.sha256(_content).hexdigest()[:16]
+@st.cache_resource(show_spinner=False)
+def _held() -> Held[Upload]:
+    return Held(weight)
+
+
+def weight(one: Upload) -> int:
+    """Bytes that an upload takes up in memory, as far as they grow with the file."""
+    table = 0 if one.table is None else int(one.table.memory_usage(deep=True).sum())
+    return sys.getsizeof(one.text) + table
+
+
+def read(file_id: str, name: str, content: bytes) -> Upload:
+    """The file's text or table, which must not be changed. Raises `UploadError` naming the file.
+
+    file_id: Streamlit's own, a secret of its session and new for each upload.
+    """
+    return _held().get(file_id, lambda: _read(name, content))
+
+
+def _read(name: str, content: bytes) -> Upload:
+    found = extract(name, content)
+    mark = hashlib.sha256(content).hexdigest()[:16]
     if not found.is_table:
         return Upload(identity=mark, name=found.name, text=found.text, table=None, likely=0, notes=found.problems)
     table = pd.DataFrame(list(found.rows), columns=list(found.columns), dtype=str)
@@ -57,7 +76,6 @@ def pasted(text: str, name: str) -> Upload:
     return Upload(identity=mark, name=name, text=text, table=None, likely=0, notes=())
 
 
-@st.cache_data(ttl=1800, max_entries=64, show_spinner=False, scope="session")
-def scored(identity: str, text: str) -> DocumentScore:
-    """The document's score, asked for once a session."""
+def scored(text: str) -> DocumentScore:
+    """The document's score by the live model."""
     return score_document(context.app().classifier(), text)

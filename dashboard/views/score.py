@@ -106,7 +106,7 @@ def _paste(words: Words) -> None:
                 _score_elsewhere([one], scores)
                 return
             with st.spinner(words("score.working")):
-                scores[one.identity] = uploads.scored(one.identity, pasted)
+                scores[one.identity] = uploads.scored(pasted)
         document_pane(pasted, scores[one.identity], key="pasted")
 
 
@@ -127,6 +127,7 @@ def _upload(words: Words) -> None:
             read.append(uploads.read(file.file_id, file.name, file.getvalue()))
         except UploadError as error:
             st.error(plain(error))
+    _forget_others({one.identity for one in read})
     documents = [one for one in read if one.table is None]
     if documents:
         _documents(documents, words)
@@ -134,12 +135,24 @@ def _upload(words: Words) -> None:
         _table(one, words, f"table.{place}")
 
 
+def _forget_others(here: set[str]) -> None:
+    """Scores of files that were taken out of the uploader go; what was pasted stays."""
+    done: dict[tuple[str, str], pd.DataFrame] = st.session_state.get(_DONE, {})
+    for which in [one for one in done if one[0] not in here]:
+        del done[which]
+    scores: dict[str, DocumentScore] = st.session_state.get(_SCORED, {})
+    pasted = st.session_state.get(_PASTED)
+    kept = here | ({uploads.pasted(pasted, "").identity} if pasted else set())
+    for identity in [one for one in scores if one not in kept]:
+        del scores[identity]
+
+
 def _documents(documents: list[Upload], words: Words) -> None:
     scores: dict[str, DocumentScore] = st.session_state.setdefault(_SCORED, {})
     missing = [one for one in documents if one.identity not in scores]
     if sum(len(one.text) for one in missing) <= QUICK_CHARS:
         with st.spinner(words("score.working")):
-            scores.update({one.identity: uploads.scored(one.identity, one.text) for one in missing})
+            scores.update({one.identity: uploads.scored(one.text) for one in missing})
     else:
         _score_elsewhere(missing, scores)
         return
