@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +41,18 @@ def run() -> None:
             st.text(words("login.as", name=context.actor(), role=words(f"role.{context.role()}")))
             st.button(words("login.out"), on_click=st.logout)
     chosen.run()
+    _settle(chosen.url_path)
+
+
+@st.cache_resource(show_spinner=False)
+def _settle(page: str) -> None:
+    """Once a page and process: what is loaded by now stays for good, so the collector need not look at it again.
+
+    Streamlit collects all generations after every run of a script. With pandas and plotly loaded that alone takes
+    several times as long as a page does; the objects of a run are still freed and collected.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _closed(words: Words, error: MonitorError) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from datetime import timedelta
 
 import pandas as pd
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard import context, i18n, jobs, watchedit
+from dashboard import context, i18n, jobs, shell, watchedit
 from dashboard.queries import Reads
 from dashboard.scored import score_texts
 from models import registry
@@ -339,3 +341,12 @@ def test_a_write_is_seen_at_once(desk: App) -> None:
     assert len(before.entities()) == 5
     desk.store.save_entity(Entity(id=0, name="New Corp"), context.now())
     assert len(Reads(desk.store, desk.settings.store_url).entities()) == 6
+
+
+def test_what_a_page_has_loaded_is_not_looked_at_by_the_collector_again() -> None:
+    try:
+        shell._settle("news")
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+        st.cache_resource.clear()
