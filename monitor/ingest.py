@@ -25,7 +25,7 @@ from monitor.domain import (
 )
 from monitor.entities.matcher import Matcher
 from monitor.errors import FeedError, StoreBusyError, StoreError
-from monitor.feeds.cadence import after_failure, after_success, habit, pace, state_of
+from monitor.feeds.cadence import after_failure, after_success, batches, habit, pace, state_of
 from monitor.feeds.dating import settle_date
 from monitor.feeds.defaults import UNVERIFIED
 from monitor.feeds.fetch import Fetcher
@@ -216,7 +216,8 @@ def failed_poll(feed: Feed, failure: FeedError, now: datetime) -> PollRecord:
 
 def good_poll(feed: Feed, fetched: Fetched, parsed: ParsedFeed | None, new: int, now: datetime) -> PollRecord:
     """parsed: None when nothing was modified; the validators then stay, unless the server sent newer ones."""
-    items_per_day = habit(feed, parsed.drafts if parsed else (), new, now)
+    drafts = parsed.drafts if parsed else ()
+    items_per_day, batches_per_day = habit(feed, drafts, new, now), batches(feed, drafts, new, now)
     last_item = now if new else feed.last_item
     plan = after_success(
         feed,
@@ -231,11 +232,12 @@ def good_poll(feed: Feed, fetched: Fetched, parsed: ParsedFeed | None, new: int,
         polled=now,
         next_poll=plan.next_poll,
         interval_s=plan.interval_s,
-        state=state_of(feed, items_per_day, last_item, now),
+        state=state_of(items_per_day, batches_per_day, last_item, now),
         ok=True,
         etag=fetched.etag if parsed else fetched.etag or feed.etag,
         last_modified=fetched.last_modified if parsed else fetched.last_modified or feed.last_modified,
         items_per_day=items_per_day,
+        batches_per_day=batches_per_day,
         title=parsed.title or None if parsed else None,
         new_url=fetched.url if fetched.moved_permanently else None,
         note="" if feed.note == UNVERIFIED else None,

@@ -1,7 +1,8 @@
 """No news is an alert: a feed, a publisher or the worker, silent against its own habit. Pure, like the other kinds.
 
-How long a feed may be silent follows its habit: so many items a day, spread over the week as its publisher's past is.
-A paper that never writes at weekends owes nothing on a Sunday; a wire that writes every hour is missed on one.
+How long a feed may be silent follows its habit: so many items a day in so many batches, spread over the week
+as its publisher's past is. A paper that never writes at weekends owes nothing on a Sunday; a wire that writes every
+hour is missed on one.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _BEAT: Final = "worker"
 _WEEK: Final = 168
 _WEEKS_NEEDED: Final = 3
 _STORIES_NEEDED: Final = 50
+_BATCHES_MISSED: Final = 3.0  # beside `factor` items: thirty items each evening are one batch a day
 
 
 def _office_hours() -> Floats:
@@ -124,7 +126,10 @@ def _silent_feed(feed: Feed, params: Mapping[str, Any], now: datetime, shape: Fl
         return ""
     if not feed.items_per_day or feed.last_item is None or now - feed.last_item <= patience:
         return ""
-    if _missed(feed.last_item, now, feed.items_per_day, shape) < float(params["factor"]):
+    missed_days = _usual_days(feed.last_item, now, shape)
+    if missed_days * feed.items_per_day < float(params["factor"]):
+        return ""
+    if missed_days * (feed.batches_per_day or feed.items_per_day) < _BATCHES_MISSED:
         return ""
     return silent_words(feed.last_item, feed.items_per_day)
 
@@ -137,8 +142,8 @@ def all_silent_words(feeds: int, publisher: str) -> str:
     return f"all {feeds} feeds of {publisher} are silent"
 
 
-def _missed(last: datetime, now: datetime, items_per_day: float, shape: Floats) -> float:
-    """Items that should have come since `last`."""
+def _usual_days(last: datetime, now: datetime, shape: Floats) -> float:
+    """How much of its news a publisher usually brings in the time since `last`, in average days of its week."""
     whole, rest = divmod(now - last, _WEEK * HOUR)
     total, at = float(whole) * _WEEK, last.astimezone(UTC)
     end = at + rest
@@ -146,7 +151,7 @@ def _missed(last: datetime, now: datetime, items_per_day: float, shape: Floats) 
         until = min(at.replace(minute=0, second=0, microsecond=0) + HOUR, end)
         total += float(shape[at.weekday() * 24 + at.hour]) * ((until - at) / HOUR)
         at = until
-    return total * items_per_day / 24
+    return total / 24
 
 
 def silence_observation(rule: Rule, series: str, words: str, since: datetime, now: datetime) -> Observation:

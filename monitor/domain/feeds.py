@@ -58,6 +58,7 @@ class Feed:
     failures: int = 0  # in a row
     last_error: str | None = None
     items_per_day: float | None = None  # its habit; None until it is known
+    batches_per_day: float | None = None  # polls a day that brought something; None until that is known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,7 @@ class PollRecord:
     error: str | None = None
     title: str | None = None
     items_per_day: float | None = None
+    batches_per_day: float | None = None
     new_url: str | None = None
     note: str | None = None  # a new note for the feed
 

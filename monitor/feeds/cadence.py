@@ -17,7 +17,10 @@ SAMPLE_S = 5.0  # our own sample feeds on loopback: a newcomer watches the news 
 LONGEST_BACK_OFF_S = 12 * 3600.0
 _LOOKS_PER_ITEM = 3.0  # so that an item is on average seen after a sixth of the time between two
 _HABIT_DAYS = 14.0  # how long a habit remembers
-_WEEKEND = 0.25  # an hour of a weekend counts as so much when a feed is judged silent
+_ONE_BATCH = timedelta(seconds=LONGEST_S)  # items that follow each other within this come in one poll
+_MISSED_ITEMS = 10.0  # so many must be missing before a feed is judged silent,
+_MISSED_BATCHES = 3.0  # and so many batches,
+_PATIENCE_H = 26.0  # and so many working hours: a day's round may be late
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +80,26 @@ def habit(feed: Feed, drafts: Sequence[ArticleDraft], new: int, now: datetime) -
     expected to bring nothing and never be called silent. The first item after it brings the whole gap with it.
     """
     if feed.items_per_day is None or feed.last_success is None:
-        return _density(drafts)
-    days = (now - (feed.last_item or feed.last_success)).total_seconds() / 86_400.0
-    if days <= 0 or not new:
-        return feed.items_per_day
+        return _density(_times(drafts))
+    return _learned(feed, feed.items_per_day, new, now)
+
+
+def batches(feed: Feed, drafts: Sequence[ArticleDraft], new: int, now: datetime) -> float | None:
+    """How many polls a day bring anything, learned as the habit is. A paper that puts thirty items out each evening
+    has one batch a day, and is not late in the morning."""
+    if feed.batches_per_day is None or feed.last_success is None:
+        times = _times(drafts)
+        first_of_batch = [at for at, before in zip(times[1:], times, strict=False) if at - before > _ONE_BATCH]
+        return _density(times[:1] + first_of_batch)
+    return _learned(feed, feed.batches_per_day, min(new, 1), now)
+
+
+def _learned(feed: Feed, known: float, brought: int, now: datetime) -> float:
+    days = (now - (feed.last_item or feed.last_success or now)).total_seconds() / 86_400.0
+    if days <= 0 or not brought:
+        return known
     share = 1.0 - math.exp(-days / _HABIT_DAYS)
-    return feed.items_per_day + share * (new / days - feed.items_per_day)
+    return known + share * (brought / days - known)
 
 
 def pace(items_per_day: float | None, last_item: datetime | None, now: datetime) -> float | None:
@@ -93,8 +110,11 @@ def pace(items_per_day: float | None, last_item: datetime | None, now: datetime)
     return items_per_day * math.exp(-max(0.0, (now - last_item).total_seconds() / 86_400.0) / _HABIT_DAYS)
 
 
-def _density(drafts: Sequence[ArticleDraft]) -> float | None:
-    times = sorted(d.published for d in drafts if d.published and d.date_quality is not DateQuality.NONE)
+def _times(drafts: Sequence[ArticleDraft]) -> list[datetime]:
+    return sorted(d.published for d in drafts if d.published and d.date_quality is not DateQuality.NONE)
+
+
+def _density(times: Sequence[datetime]) -> float | None:
     if len(times) < 3:
         return None
     # The middle half is spared by one old item that a feed keeps pinned.
@@ -103,22 +123,26 @@ def _density(drafts: Sequence[ArticleDraft]) -> float | None:
     return (len(times) - len(times) // 4 - 1) / span_days
 
 
-def state_of(feed: Feed, items_per_day: float | None, last_item: datetime | None, now: datetime) -> FeedState:
-    """OK or SILENT for a feed that answers: silent when nothing has come for ten times its usual gap and a day."""
+def state_of(
+    items_per_day: float | None, batches_per_day: float | None, last_item: datetime | None, now: datetime
+) -> FeedState:
+    """OK or SILENT for a feed that answers: silent when nothing has come for a day, for ten times the usual gap
+    between items, and for three times that between batches. Hours of Saturday and Sunday (UTC) do not count: whoever
+    writes on working days only is as late on Monday morning as he was on Friday evening."""
     if last_item is None or items_per_day is None or items_per_day <= 0:
         return FeedState.OK
-    usual_gap_h = 24.0 / items_per_day
-    return FeedState.SILENT if _working_hours(last_item, now) > max(26.0, 10.0 * usual_gap_h) else FeedState.OK
+    rate = min(items_per_day / _MISSED_ITEMS, (batches_per_day or items_per_day) / _MISSED_BATCHES)
+    return FeedState.SILENT if _working_hours(last_item, now) > max(_PATIENCE_H, 24.0 / rate) else FeedState.OK
 
 
 def _working_hours(start: datetime, end: datetime) -> float:
-    """Hours between two times, those of Saturday and Sunday (UTC) counted as a quarter."""
-    hours, at = 0.0, start
-    if (end - start).days > 60:
-        return (end - start).total_seconds() / 3600.0 * (5 + 2 * _WEEKEND) / 7
+    """Hours between two times without those of Saturday and Sunday (UTC)."""
+    weeks = max(0, (end - start).days // 7)
+    hours, at = weeks * 5 * 24.0, start + timedelta(weeks=weeks)
     while at < end:
         midnight = datetime(at.year, at.month, at.day, tzinfo=at.tzinfo) + timedelta(days=1)
         until = min(midnight, end)
-        hours += (until - at).total_seconds() / 3600.0 * (_WEEKEND if at.weekday() >= 5 else 1.0)
+        if at.weekday() < 5:
+            hours += (until - at).total_seconds() / 3600.0
         at = until
     return hours

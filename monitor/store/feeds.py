@@ -123,7 +123,9 @@ class FeedsPart(ArticlesPart):
         if not records:
             return
         f = feeds.c
-        known = select(f.id, f.enabled, f.state, f.last_success, f.items_per_day, f.etag, f.last_modified)
+        known = select(
+            f.id, f.enabled, f.state, f.last_success, f.items_per_day, f.batches_per_day, f.etag, f.last_modified
+        )
         with self.write() as connection:
             found = {
                 row.id: row for row in connection.execute(known.where(self.among(f.id, [r.feed_id for r in records])))
@@ -154,6 +156,8 @@ class FeedsPart(ArticlesPart):
             }
         if record.items_per_day is not None:
             values["items_per_day"] = record.items_per_day
+        if record.batches_per_day is not None:
+            values["batches_per_day"] = record.batches_per_day
         if record.title and not feed.title:
             values["title"] = record.title
         if new:
@@ -169,7 +173,7 @@ class FeedsPart(ArticlesPart):
 
 _QUIET_COLUMNS = (
     *("last_polled", "next_poll", "interval_s", "failures", "last_error", "state", "enabled", "last_success"),
-    *("items_per_day", "etag", "last_modified"),
+    *("items_per_day", "batches_per_day", "etag", "last_modified"),
 )
 _QUIET = (
     feeds.update()
@@ -192,6 +196,7 @@ def _quiet(record: PollRecord, was: Any) -> dict[str, Any]:
         "b_enabled": was.enabled and record.state is not FeedState.DISABLED,
         "b_last_success": us(record.polled) if record.ok else was.last_success,
         "b_items_per_day": was.items_per_day if record.items_per_day is None else record.items_per_day,
+        "b_batches_per_day": was.batches_per_day if record.batches_per_day is None else record.batches_per_day,
         "b_etag": record.etag if record.ok else was.etag,
         "b_last_modified": record.last_modified if record.ok else was.last_modified,
     }
@@ -220,4 +225,5 @@ def _feed(row: Any) -> Feed:
         failures=row.failures,
         last_error=row.last_error,
         items_per_day=row.items_per_day,
+        batches_per_day=row.batches_per_day,
     )

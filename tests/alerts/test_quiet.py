@@ -55,6 +55,14 @@ def test_a_slow_feed_may_be_slow() -> None:
     assert firing(feed(items_per_day=0.5, last_item=NOW - timedelta(days=9))) == ["feed:Feed 1"]
 
 
+def test_a_batch_a_day_is_not_missed_before_three_of_them_are() -> None:
+    paper = feed(items_per_day=150 / 7, batches_per_day=5 / 7, last_item=datetime(2026, 4, 17, 17, tzinfo=UTC))
+    monday = datetime(2026, 4, 20, tzinfo=UTC)
+    assert [firing(paper, now=monday + timedelta(hours=hour)) for hour in range(24)] == [[]] * 24
+    assert firing(replace(paper, batches_per_day=None), now=monday + timedelta(hours=16)) == ["feed:Feed 1"]
+    assert firing(paper, now=monday + timedelta(days=4)) == ["feed:Feed 1"]
+
+
 def test_a_weekend_is_given_time() -> None:
     sunday = NOW + timedelta(days=4)
     assert firing(feed(last_item=sunday - timedelta(hours=40)), now=sunday) == []

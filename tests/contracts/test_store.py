@@ -84,10 +84,13 @@ def poll(feed_id: int, **changes: object) -> PollRecord:
 def test_a_poll_and_its_articles_are_written_together(store: SqlStore) -> None:
     own = store.add_feed(feed(title=""), NOW)
     batch = [article(1, feed_id=own.id), article(2, feed_id=own.id)]
-    counts = store.record_poll(poll(own.id, etag='"a"', title="Harbour Post News", items_per_day=4.5), batch)
+    counts = store.record_poll(
+        poll(own.id, etag='"a"', title="Harbour Post News", items_per_day=4.5, batches_per_day=1.5), batch
+    )
     assert counts == AddCounts(new=2)
     after = store.feed(own.id)
     assert after is not None
+    assert after.batches_per_day == 1.5
     assert (after.etag, after.title, after.items_per_day, after.last_success) == ('"a"', "Harbour Post News", 4.5, NOW)
     assert after.last_item == batch[0].first_seen
     again = store.record_poll(poll(own.id, etag='"a"'), batch)
@@ -116,13 +119,16 @@ def test_polls_that_brought_nothing_are_written_together(store: SqlStore) -> Non
     values = {"polled": NOW, "next_poll": NOW + HOUR, "interval_s": 900.0}
     store.record_quiet_polls(
         [
-            PollRecord(feed_id=ok, state=FeedState.OK, ok=True, etag='"b"', items_per_day=3.0, **values),
+            PollRecord(
+                feed_id=ok, state=FeedState.OK, ok=True, etag='"b"', items_per_day=3.0, batches_per_day=2.0, **values
+            ),
             PollRecord(feed_id=failing, state=FeedState.FAILING, ok=False, failures=2, error="no answer", **values),
             PollRecord(feed_id=off, state=FeedState.OK, ok=True, **values),
             PollRecord(feed_id=gone, state=FeedState.OK, ok=True, **values),
         ]
     )
     good, bad, disabled = store.feeds()
+    assert (good.batches_per_day, bad.batches_per_day) == (2.0, None)
     assert (good.state, good.etag, good.last_success, good.items_per_day) == (FeedState.OK, '"b"', NOW, 3.0)
     assert (bad.state, bad.etag, bad.last_success, bad.items_per_day) == (FeedState.FAILING, '"a"', NOW - HOUR, 7.0)
     assert (bad.failures, bad.last_error, bad.next_poll) == (2, "no answer", NOW + HOUR)

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from monitor.domain import ArticleDraft, DateQuality, FeedState
+from monitor.domain import ArticleDraft, DateQuality, Feed, FeedState
 from monitor.feeds.caching import max_age_s, retry_after_s
-from monitor.feeds.cadence import after_failure, after_success, habit, own_interval_s, pace, state_of
+from monitor.feeds.cadence import after_failure, after_success, batches, habit, own_interval_s, pace, state_of
 from tests.feeds.loopback import NOW, feed
 
 
@@ -77,23 +77,63 @@ def test_a_feed_that_stops_is_called_silent_however_often_it_is_asked_and_speaks
     for _ in range(days * 24):
         now += timedelta(hours=1)
         brought = habit(stopped, (), 0, now)
-        state = state_of(stopped, brought, stopped.last_item, now)
+        state = state_of(brought, stopped.batches_per_day, stopped.last_item, now)
         stopped = replace(stopped, items_per_day=brought, last_success=now, state=state)
     assert stopped.state is FeedState.SILENT
     assert own_interval_s(pace(a_day, stopped.last_item, now), 300.0) >= own_interval_s(a_day, 300.0)
     back = habit(stopped, (), 1, now)
     assert back is not None and back < a_day, "the first item brings the whole gap with it"
-    assert state_of(stopped, back, now, now) is FeedState.OK
+    assert state_of(back, None, now, now) is FeedState.OK
 
 
 def test_a_feed_is_silent_against_its_own_habit_only() -> None:
     busy, rare = 48.0, 0.5
     thursday = datetime(2026, 3, 5, 12, tzinfo=UTC)
-    assert state_of(feed("u"), busy, thursday - timedelta(hours=30), thursday) is FeedState.SILENT
-    assert state_of(feed("u"), rare, thursday - timedelta(days=10), thursday) is FeedState.OK
+    assert state_of(busy, busy, thursday - timedelta(hours=30), thursday) is FeedState.SILENT
+    assert state_of(rare, rare, thursday - timedelta(days=10), thursday) is FeedState.OK
     monday = datetime(2026, 3, 9, 6, tzinfo=UTC)
-    assert state_of(feed("u"), busy, monday - timedelta(hours=58), monday) is FeedState.OK, "a weekend is no silence"
-    assert state_of(feed("u"), None, None, thursday) is FeedState.OK
+    assert state_of(busy, busy, monday - timedelta(hours=58), monday) is FeedState.OK, "a weekend is no silence"
+    assert state_of(None, None, None, thursday) is FeedState.OK
+
+
+def weekday_feed(hours: tuple[int, ...], items: int, weeks: int = 4) -> tuple[Feed, list[datetime]]:
+    """A feed that has brought so many items at these hours of each working day, polled each hour, as it stands after
+    the last Friday; and the hours from then to Monday midnight."""
+    now = datetime(2026, 3, 2, tzinfo=UTC)  # a Monday
+    known = feed("u")
+    while now < datetime(2026, 3, 2, tzinfo=UTC) + timedelta(weeks=weeks, days=-2):
+        brought = items if now.weekday() < 5 and now.hour in hours else 0
+        seen = [replace(one, published=now) for one in drafts(*range(brought))]
+        known = replace(
+            known,
+            items_per_day=habit(known, seen, brought, now) or (None if not brought else float(brought)),
+            batches_per_day=batches(known, seen, brought, now) or (None if not brought else 1.0),
+            last_success=now,
+            last_item=now if brought else known.last_item,
+        )
+        now += timedelta(hours=1)
+    return known, [now + timedelta(hours=hour) for hour in range(72)]
+
+
+@pytest.mark.parametrize(("hours", "items"), [((16,), 30), ((9, 16), 12), (tuple(range(7, 18)), 3)])
+def test_a_weekday_feed_is_not_silent_on_monday_and_is_when_the_week_goes_on_without_it(
+    hours: tuple[int, ...], items: int
+) -> None:
+    known, weekend = weekday_feed(hours, items)
+
+    def state(at: datetime) -> FeedState:
+        return state_of(known.items_per_day, known.batches_per_day, known.last_item, at)
+
+    until = [at for at in weekend if at.weekday() >= 5 or at.hour <= hours[0]]
+    assert {state(at) for at in until} == {FeedState.OK}
+    assert state(weekend[0] + timedelta(days=8)) is FeedState.SILENT
+
+
+def test_the_first_document_says_in_how_many_batches_its_items_came() -> None:
+    evenings = [day * 24 + minute / 60 for day in range(6) for minute in range(30)]
+    assert habit(feed("u"), drafts(*evenings), 180, NOW) == pytest.approx(30, rel=0.25)
+    assert batches(feed("u"), drafts(*evenings), 180, NOW) == pytest.approx(1, rel=0.01)
+    assert batches(feed("u"), drafts(*range(0, 48, 2)), 24, NOW) == pytest.approx(12, rel=0.1)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from sqlalchemy import (
     MetaData,
 )
 
-HEAD = "0003"
+HEAD = "0004"
 """Revision of the migrations that this code expects (a test keeps it equal to the newest script)."""
 
 APPLICATION_ID = 0x48574E44

@@ -43,6 +43,7 @@ feeds = Table(
     Column("failures", Integer, nullable=False),
     Column("last_error", Text),
     Column("items_per_day", Float),
+    Column("batches_per_day", Float),
     sqlite_autoincrement=True,
 )
 
