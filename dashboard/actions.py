@@ -114,6 +114,14 @@ def switch_rule(rule: Rule, enabled: bool) -> None:
     upkeep.save_rules(_store(), [replace(rule, enabled=enabled)], context.person(), context.now())
 
 
+def save_rule(rule: Rule) -> None:
+    upkeep.save_rules(_store(), [rule], context.person(), context.now())
+
+
+def remove_rule(name: str) -> None:
+    upkeep.remove_rule(_store(), name, context.person(), context.now())
+
+
 def save_rules(toml: str) -> None:
     """Validate and store the rules of a TOML text. Raises `AlertError` that names the rule and the field."""
     upkeep.save_rules(_store(), rules_from_toml(toml), context.person(), context.now())

@@ -58,9 +58,9 @@ def alert_pane(alert: Alert, reads: Reads) -> None:
         )
         _steps(alert, words)
         _measure(alert, words, reads)
-        _stories(evidence, words)
+        evidence_stories(evidence, words)
         with st.expander(words("alerts.rests_on")):
-            st.html(markup.facts(_facts(evidence, words)))
+            st.html(markup.facts(evidence_facts(evidence, words)))
         _timeline(alert, words, reads)
         with st.container(horizontal=True):
             for form, mime in (("json", "application/json"), ("html", "text/html")):
@@ -173,7 +173,7 @@ def _measure(alert: Alert, words: Words, reads: Reads) -> None:
     st.html(markup.dim(words("alerts.chart_note", at=times.moment(min(evidence.window_end, context.now()), zone))))
 
 
-def _stories(evidence: Evidence, words: Words) -> None:
+def evidence_stories(evidence: Evidence, words: Words) -> None:
     if not evidence.top:
         return
     widgets.title(words("alerts.stories", n=len(evidence.top)))
@@ -194,7 +194,7 @@ def _story(story: dict[str, Any], words: Words) -> str:
     return markup.story_line(str(story.get("title", "")), detail, link, "negative")
 
 
-def _facts(evidence: Evidence, words: Words) -> list[tuple[str, str]]:
+def evidence_facts(evidence: Evidence, words: Words) -> list[tuple[str, str]]:
     zone = context.zone()
     baseline = evidence.baseline
     pairs = [

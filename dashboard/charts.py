@@ -251,6 +251,21 @@ def evidence_hours(
     return _finish(figure, 220)
 
 
+def weekly(frame: pd.DataFrame, budget: float | None, words: Words) -> go.Figure:
+    """Alerts a week, as analysts judged them, beside the budget; columns week (its Monday, as text), right, wrong,
+    open (not judged)."""
+    figure = go.Figure()
+    for name, colour in (("right", palette.POSITIVE), ("wrong", palette.NEGATIVE), ("open", palette.NEUTRAL)):
+        label = words({"right": "rules.right", "wrong": "rules.wrong", "open": "rules.not_judged"}[name])
+        figure.add_bar(x=frame["week"], y=frame[name], name=label, marker={"color": colour}, hovertemplate="%{x}: %{y}")
+    if budget is not None:
+        figure.add_hline(y=budget, line={"dash": "dash", "width": 1, "color": palette.MUTED})
+    figure.update_layout(barmode="stack", bargap=0.35)
+    figure.update_xaxes(type="category", showgrid=False)
+    figure.update_yaxes(rangemode="tozero", tickformat="d")
+    return _finish(figure, 170)
+
+
 def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str], words: Words) -> go.Figure:
     """Rows are what was true, columns what the model said; colour is the share within the row."""
     shares = [[value / max(1, sum(row)) for value in row] for row in matrix]

@@ -36,7 +36,11 @@ class StoreBusyError(StoreError):
 
 
 class AlertError(MonitorError):
-    """A rule or an alert is not what it should be; names the field."""
+    """A rule or an alert is not what it should be; names the field. field: its name, for a form to mark it."""
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class DeliveryError(MonitorError):

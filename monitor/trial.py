@@ -17,8 +17,8 @@ from monitor.errors import AlertError
 from monitor.store.base import Store
 from monitor.watch import with_articles
 
-STORIES_WITH_LINKS: Final = 3
-MOST_WITH_LINKS: Final = 500
+STORIES_WITH_LINKS: Final = 8
+MOST_WITH_LINKS: Final = 200
 """Newest would-be alerts whose stories get their articles; a rule that fires more often is not read alert by alert."""
 
 

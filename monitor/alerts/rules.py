@@ -136,7 +136,9 @@ def params_of(rule: Rule) -> dict[str, Any]:
 def validate(rule: Rule) -> Rule:
     """The rule with its parameters in their own types. Raises `AlertError` naming the rule and the field."""
     if not _NAME.fullmatch(rule.name):
-        raise AlertError(f"rule {rule.name!r}: 'name' must be 1 to 64 letters, digits, spaces, dots, dashes")
+        raise AlertError(
+            f"rule {rule.name!r}: 'name' must be 1 to 64 letters, digits, spaces, dots, dashes", field="name"
+        )
     if not rule.scope:
         raise _wrong(rule, "scope", 'must name at least one series, such as "all" or "topic:*"')
     for pattern in rule.scope:
@@ -201,7 +203,12 @@ def _checked(rule: Rule, name: str, param: Param, value: Any) -> Any:
 
 
 def _wrong(rule: Rule, where: str, what: str) -> AlertError:
-    return AlertError(f"rule {rule.name!r}: {where!r} {what}")
+    return AlertError(f"rule {rule.name!r}: {where!r} {what}", field=where)
+
+
+def watches(kind: RuleKind) -> tuple[str, ...]:
+    """How the series patterns begin that a kind of rule can watch."""
+    return _SCOPES[kind]
 
 
 # ── scope ────────────────────────────────────────────────────────────────────────────────────────────────────────
