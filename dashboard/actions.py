@@ -136,6 +136,9 @@ def preview_feed(url: str) -> ParsedFeed:
     return upkeep.look_at_feed(app.store, url, app.check_feed, context.person(), context.now())
 
 
+publisher_of, language_of = upkeep.publisher_of, upkeep.language_of
+
+
 def add_feed(url: str, publisher: str, family: str, language: str) -> Feed:
     feed, _ = context.app().add_feed(
         NewFeed(url=url, publisher=publisher, family=family or publisher, language=language),

@@ -7,7 +7,6 @@ its own: no network runs where pages are made.
 from __future__ import annotations
 
 import contextlib
-import gc
 import threading
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Final
@@ -36,10 +35,7 @@ def app() -> App:
     """The composition root, opened with the deployment's settings. Raises `MonitorError` with one line."""
     from monitor.app import open_app
 
-    opened = open_app(load_settings(), role="reader", scores_apart=True)
-    gc.collect()
-    gc.freeze()  # what is loaded by now stays: a full collection need not walk it while a page waits
-    return opened
+    return open_app(load_settings(), role="reader", scores_apart=True)
 
 
 def reads() -> Reads:

@@ -23,7 +23,9 @@ from monitor.store.base import Store
 from monitor.text.language import detect_language
 
 _BLOCK = 200_000  # rows that are put in order of time together
-_CHUNK = 2_000  # rows of one transaction
+_CHUNK = 5_000  # rows of one transaction
+# Each row touches pages of its own in the indexes of identities and stories. The more rows a transaction has, the more
+# of them share a page: 2,000 rows each wrote 14 KB an article in a store of 250,000, 5,000 wrote 10.
 _GIVE_WAY_S = 0.01  # between transactions, so that a worker that waits for its turn gets it
 _MIDNIGHTS = 0.2  # share of times at 00:00 from which a source is taken to know only days
 

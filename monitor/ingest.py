@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -33,7 +33,7 @@ from monitor.feeds.identity import identity_candidates
 from monitor.feeds.parser import ParserPool
 from monitor.feeds.stories import REMEMBERED, Item, StoryIndex
 from monitor.store.base import Store
-from monitor.text.language import detect_language
+from monitor.text.language import detect_language, main_language
 
 _TOGETHER = 100  # polls of one transaction
 _FAR = 20_000  # articles behind: from here reading the last days is quicker than reading what was added
@@ -177,7 +177,11 @@ def _settle(store: Store, index: StoryIndex, matcher: Matcher, event: _Event, no
         with store.ingesting():
             catch_up(store, index, now)
             articles, unknown = articles_of(store, index, matcher, feed, parsed.drafts, now)
-            counts = store.record_poll(good_poll(feed, fetched, parsed, unknown, now), articles)
+            record = good_poll(feed, fetched, parsed, unknown, now)
+            if feed.last_success is None:
+                spoken = main_language([article.language for article in articles], feed.language)
+                record = replace(record, language=spoken)
+            counts = store.record_poll(record, articles)
             index.newest = store.newest_article()
         return PollResult(feed=feed, new=counts.new, revised=counts.revised, seen=counts.seen)
     except StoreBusyError as error:

@@ -5,6 +5,7 @@ Each step is checked against the role, written, and audited under the name of wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -19,8 +20,16 @@ from monitor.notify.kinds import validate as validate_channel
 from monitor.notify.plan import QuietHours
 from monitor.people import Person, allow
 from monitor.store.base import Store
+from monitor.text.language import detect_language, main_language
 
 QUIET_HOURS: Final = "quiet_hours"
+_LOOKED_AT: Final = 100
+_NO_NAMES: Final = """
+    a all and articles business channel feed feeds finance financial for from headlines home homepage in latest market
+    markets media most new news of online our page press recent releases rss stories the today top untitled updates web
+    world xml 新闻 最新 资讯 财经 头条 首页 要闻 快讯 最新消息 新闻中心
+    """
+_SAYS_NOTHING: Final = frozenset(_NO_NAMES.split())
 
 # ── feeds ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -42,18 +51,32 @@ def add_feed(
     """Check the address, fill in what the feed says of itself, and store it. Raises `FeedError`."""
     allow(store, by, "analyst", "add a feed", now)
     preview = check(feed.url)
-    host = urlsplit(feed.url).hostname or feed.url
-    publisher = feed.publisher or preview.title or host
+    publisher = feed.publisher or publisher_of(preview, feed.url)
     filled = replace(
         feed,
-        title=feed.title or preview.title or host,
+        title=feed.title or preview.title or publisher,
         publisher=publisher,
         family=feed.family or publisher,
-        language=feed.language or (preview.language or "en")[:2].lower(),
+        language=feed.language or language_of(preview),
     )
     added = store.add_feed(filled, now)
     store.append_audit(by.name, "feed.add", added.url, {"publisher": added.publisher}, now)
     return added, preview
+
+
+def publisher_of(feed: ParsedFeed, url: str) -> str:
+    """Who writes a feed, by its title; by its host where the title is "News", which says nothing of who that is."""
+    words = re.findall(r"\w+", feed.title.casefold())
+    if any(word not in _SAYS_NOTHING and not word.isdigit() for word in words):
+        return feed.title
+    return (urlsplit(url).hostname or url).removeprefix("www.")
+
+
+def language_of(feed: ParsedFeed) -> str:
+    """The language of most items, in two letters: a feed may say nothing of it, or something else."""
+    stated = feed.language if feed.language and len(feed.language) == 2 else "en"
+    texts = [f"{draft.title} {draft.summary}" for draft in feed.drafts[:_LOOKED_AT]] or [feed.title]
+    return main_language([detect_language(text, stated=stated) for text in texts], stated)
 
 
 def add_missing_feeds(store: Store, feeds: Sequence[NewFeed], by: Person, now: datetime) -> int:

@@ -99,11 +99,11 @@ def _add(words: Words) -> None:
         )
     )
     with st.form("feeds.add", border=False):
-        publisher = st.text_input(words("feeds.publisher"), value=parsed.title, max_chars=200)
+        publisher = st.text_input(words("feeds.publisher"), value=actions.publisher_of(parsed, url), max_chars=200)
         family = st.text_input(words("feeds.family"), help=words("feeds.family_help"), max_chars=200)
-        language = st.text_input(words("feeds.language"), value=(parsed.language or "en")[:2], max_chars=2)
+        language = st.text_input(words("feeds.language"), value=actions.language_of(parsed), max_chars=2)
         if st.form_submit_button(words("feeds.add"), type="primary"):
-            actions.add_feed(url.strip(), publisher.strip(), family.strip(), language.strip().lower() or "en")
+            actions.add_feed(url.strip(), publisher.strip(), family.strip(), language.strip().lower())
             st.session_state.pop(_PREVIEW, None)
             st.toast(words("feeds.added"))
             st.rerun()

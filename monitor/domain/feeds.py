@@ -120,6 +120,7 @@ class PollRecord:
     title: str | None = None
     items_per_day: float | None = None
     batches_per_day: float | None = None
+    language: str | None = None  # of most of the first items, where that is clear
     new_url: str | None = None
     note: str | None = None  # a new note for the feed
 

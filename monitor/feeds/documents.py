@@ -10,7 +10,7 @@ import io
 import json
 import re
 from calendar import timegm
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_tz
 from typing import Any
@@ -28,6 +28,14 @@ _DATE = re.compile(rb"<(?:pubDate|published|updated|dc:date)[^<>]{0,200}>([^<]{1
 _ROOT_END = re.compile(rb"</(?:\w{1,20}:)?(?:rss|feed|rdf)\s*>", re.I)
 _HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body)[\s>]", re.I)
 _SITEMAP = re.compile(rb"<(?:\w{1,20}:)?(?:urlset|sitemapindex)[\s>]")
+_NOTICE = re.compile(
+    r"(?:feed |rss )?error(?:\s*(?:\d{3}|message|notice|document|$))|bridge returned error"
+    r"|(?:4\d\d|5\d\d)\b[ :-]+(?:not found|forbidden|gone|bad gateway|internal|service|too many)"
+    r"|(?:this |the )?(?:rss )?feed (?:(?:is|was|has been) (?:no longer|not|discontinued|closed|retired|removed"
+    r"|disabled|unavailable)|not found|unavailable)"
+    r"|错误(?:提示|信息|页面|$)|订阅(?:返回错误|已?失效|已?过期|不存在|错误)|产品下线|该?(?:源|订阅|频道)已(?:下线|停用|失效)",
+    re.I,
+)
 _LANGUAGE = re.compile(r"([a-zA-Z]{2,3})(?:[-_][\w-]*)?\s*")
 _PERIOD_S = {"hourly": 3600.0, "daily": 86400.0, "weekly": 604800.0, "monthly": 2592000.0, "yearly": 31536000.0}
 
@@ -49,13 +57,26 @@ def parse_document(body: bytes, content_type: str = "", url: str = "") -> Parsed
     if parsed.bozo and not _ROOT_END.search(narrow):
         raise FeedError("the feed document is cut short", kind="not_a_feed")
     drafts, unusable = _drafts(map(_draft, parsed.entries))
+    title = plain_text(_text(parsed.feed, "title"), 200)
+    _refuse_notice(title, plain_text(_text(parsed.feed, "subtitle"), 200), drafts)
     return ParsedFeed(
-        title=plain_text(_text(parsed.feed, "title"), 200),
+        title=title,
         language=_language(_text(parsed.feed, "language")),
         drafts=drafts,
         ttl_s=_ttl(parsed.feed),
         dropped=dropped + unusable,
     )
+
+
+def _refuse_notice(title: str, subtitle: str, drafts: Sequence[ArticleDraft]) -> None:
+    """A service that no longer brings a feed may go on answering with one that says so: one item, and no news.
+    Taken for news it would read as calm. Raises `FeedError` with its words."""
+    if len(drafts) != 1:
+        return
+    said = drafts[0].title
+    if any(_NOTICE.match(text) for text in (title, subtitle)) or _NOTICE.match(said):
+        words = ": ".join(dict.fromkeys(text for text in (title, said) if text))
+        raise FeedError(f"the feed holds only a notice of an error: {words[:200]}", kind="not_a_feed")
 
 
 def _what_it_is(body: bytes) -> str:

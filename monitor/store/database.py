@@ -42,8 +42,8 @@ from monitor.store.faults import wrap_store_errors
 from monitor.store.schema import counters
 
 Row = TypeVar("Row")
-WAL_SOFT = 32 * 2**20
-"""Above this size of the WAL a write tries to checkpoint (bytes)."""
+WAL_SOFT = 96 * 2**20
+"""Above this size of the WAL a write tries to checkpoint (bytes): a page that many writes changed is moved once."""
 WAL_HARD = 256 * 2**20
 """Above this size ingestion pauses until a checkpoint gets through (bytes)."""
 IN_CHUNK = 900
@@ -103,7 +103,7 @@ def make_engine(url: str, *, busy_timeout_s: float) -> Engine:
             "PRAGMA foreign_keys=ON",
             "PRAGMA synchronous=NORMAL",
             "PRAGMA wal_autocheckpoint=0",
-            "PRAGMA cache_size=-32768",
+            "PRAGMA cache_size=-65536",
             "PRAGMA temp_store=MEMORY",
         ):
             connection.execute(pragma)

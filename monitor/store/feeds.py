@@ -158,6 +158,8 @@ class FeedsPart(ArticlesPart):
             values["items_per_day"] = record.items_per_day
         if record.batches_per_day is not None:
             values["batches_per_day"] = record.batches_per_day
+        if record.language:
+            values["language"] = record.language
         if record.title and not feed.title:
             values["title"] = record.title
         if new:

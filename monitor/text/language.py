@@ -10,6 +10,8 @@ What this does not do: tell apart languages that are not listed, or rule on mixe
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 
 
 def _words(text: str) -> frozenset[str]:
@@ -99,6 +101,13 @@ def detect_language(text: str, stated: str | None = None, default: str = "en") -
         return "en" if hits.get("en", 0) >= 3 and hits["en"] * 3 >= len(words) else assumed
     clear = hits.get(best, 0) >= 3 and hits[best] >= 2 * hits[assumed] + 1 and hits[best] * 5 >= len(words)
     return best if clear else assumed
+
+
+def main_language(found: Sequence[str], stated: str) -> str:
+    """The language of most of a feed's items; what is stated stands where they do not say otherwise."""
+    counts = Counter(found)
+    most = max(counts, key=lambda code: (counts[code], code == stated), default=stated)
+    return most if 2 * counts[most] > len(found) else stated
 
 
 def _script_of(sample: str) -> str | None:

@@ -14,7 +14,8 @@ import pytest
 
 from monitor.archives import import_archive
 from monitor.domain import DateQuality, Entity, FeedState, NewFeed
-from monitor.errors import ArchiveError
+from monitor.errors import ArchiveError, FeedError
+from monitor.feeds.documents import parse_document
 from monitor.feeds.fetch import Fetcher
 from monitor.feeds.parser import ParserPool
 from monitor.feeds.stories import StoryIndex
@@ -22,6 +23,7 @@ from monitor.ingest import catch_up, poll_due
 from monitor.mentions import rematch_entity
 from monitor.store import open_store
 from monitor.store.base import Store
+from monitor.upkeep import language_of, publisher_of
 from tests.feeds.loopback import NOW, Server, answer, rss, server
 
 LONG_AGO = datetime(1990, 1, 1, tzinfo=UTC)
@@ -65,6 +67,61 @@ def test_a_changed_title_is_a_revision_of_the_same_article(
     [result] = poll_due(store, fetcher, parser, index, NOW + timedelta(hours=2))
     assert (result.new, result.revised) == (0, 1)
     assert store.status().articles == 1
+
+
+def test_a_feed_takes_the_language_of_its_first_items(
+    site: Server, fetcher: Fetcher, parser: ParserPool, store: Store
+) -> None:
+    chinese = rss(("某银行公布季度亏损", "https://n.example/1"), ("央行推迟债券发行", "https://n.example/2"))
+    feed = store.add_feed(NewFeed(url=site.serve("/zh", answer(chinese))), NOW)
+    assert feed.language == "en"
+    list(poll_due(store, fetcher, parser, StoryIndex(), NOW))
+    assert [one.language for one in store.feeds()] == ["zh"]
+
+
+@pytest.mark.parametrize(
+    ("title", "language", "publisher", "spoken"),
+    [
+        ("News", "", "wire.example", "en"),
+        ("Press releases", "mul", "wire.example", "en"),
+        ("Harbour Post: News", "en", "Harbour Post: News", "en"),
+        ("最新资讯", "en-us", "最新资讯", "zh"),
+        ("新闻", "", "wire.example", "zh"),
+    ],
+)
+def test_what_a_feed_does_not_say_of_itself_is_seen_from_its_items_and_its_host(
+    title: str, language: str, publisher: str, spoken: str
+) -> None:
+    item = "某银行公布季度亏损" if spoken == "zh" else "Bank posts a loss for the quarter"
+    head = f"<title>{title}</title><language>{language}</language>"
+    parsed = parse_document(f"<rss><channel>{head}<item><title>{item}</title></item></channel></rss>".encode())
+    assert (publisher_of(parsed, "https://www.wire.example/rss"), language_of(parsed)) == (publisher, spoken)
+
+
+@pytest.mark.parametrize(
+    ("title", "item", "news"),
+    [
+        ("错误提示", "服务已停止", False),
+        ("Wire", "This feed has been discontinued", False),
+        ("Wire", "Bridge returned error 503!", False),
+        ("Error", "Please renew", False),
+        ("Wire", "Feed maker Cargill closes two mills", True),
+        ("Wire", "Error: bank counts deposits twice", True),
+        ("Wire", "Error in bank's accounts found", True),
+        ("Wire", "404 jobs go at Calderwick Bank", True),
+    ],
+)
+def test_a_document_that_holds_only_a_notice_of_an_error_is_a_failure_in_its_words(
+    title: str, item: str, news: bool
+) -> None:
+    one = f"<item><title>{item}</title></item>"
+    head = f"<rss><channel><title>{title}</title>"
+    assert len(parse_document(f"{head}{one}<item><title>More</title></item></channel></rss>".encode()).drafts) == 2
+    if news:
+        assert parse_document(f"{head}{one}</channel></rss>".encode()).drafts[0].title == item
+        return
+    with pytest.raises(FeedError, match=f"notice of an error: {title}: {item}"):
+        parse_document(f"{head}{one}</channel></rss>".encode())
 
 
 def test_two_feeds_with_one_article_do_not_revise_it_for_ever(
@@ -199,7 +256,7 @@ def test_an_archive_is_imported_as_if_it_had_come_then(store: Store, tmp_path: P
 
 
 def test_importing_again_or_after_a_break_adds_only_what_is_missing(store: Store, tmp_path: Path) -> None:
-    rows = [f"Headline number {n} of the year,2020-03-{1 + n % 28:02d}T10:00:00Z" for n in range(5_000)]
+    rows = [f"Headline number {n} of the year,2020-03-{1 + n % 28:02d}T10:00:00Z" for n in range(6_000)]
     path = tmp_path / "news.csv.gz"
     path.write_bytes(gzip.compress(("title,published\n" + "\n".join(rows)).encode()))
 
@@ -214,10 +271,10 @@ def test_importing_again_or_after_a_break_adds_only_what_is_missing(store: Store
         import_archive(store, StoryIndex(), path, NOW, stop)
     first = store.status().articles
     report = import_archive(store, StoryIndex(), path, NOW)
-    assert 0 < first < 5_000 and report.new == 5_000 - first and report.seen == first
+    assert 0 < first < 6_000 and report.new == 6_000 - first and report.seen == first
     again = import_archive(store, StoryIndex(), path, NOW)
-    assert (again.new, again.seen) == (0, 5_000)
-    assert store.status().articles == 5_000
+    assert (again.new, again.seen) == (0, 6_000)
+    assert store.status().articles == 6_000
 
 
 def test_times_that_always_stand_at_midnight_are_days(store: Store, tmp_path: Path) -> None:
