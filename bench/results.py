@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 from pathlib import Path
 
@@ -15,9 +16,16 @@ def bar(value: float, longest: float) -> str:
 
 
 def write_section(name: str, text: str, path: Path = RESULTS) -> None:
-    """Put `text` between the markers of `name`; the rest of the file stays as it is."""
+    """Put `text` between the markers of `name`; the rest of the file stays as it is, also when two benchmarks end at
+    once."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     block = f"{begin}\n{text.strip()}\n{end}"
+    with (path.parent / ".results.lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        _put(path, block, begin, end)
+
+
+def _put(path: Path, block: str, begin: str, end: str) -> None:
     old = path.read_text(encoding="utf-8") if path.exists() else _HEAD
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
     new = pattern.sub(lambda _: block, old) if pattern.search(old) else f"{old.rstrip()}\n\n{block}\n"
