@@ -9,7 +9,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -87,7 +87,7 @@ def check_file(path: Path) -> None:
     page = int.from_bytes(header[16:18], "big")
     page = 65536 if page == 1 else page
     pages = int.from_bytes(header[28:32], "big")
-    if header[24:28] == header[92:96] and size < page * pages:
+    if header[24:28] == header[92:96] and size < page * pages and not _in_the_wal(path, page, pages):
         raise StoreError(
             f"store {path}: is truncated ({size} of {page * pages} bytes); it was left as it is, restore a backup"
         )
@@ -95,6 +95,19 @@ def check_file(path: Path) -> None:
     wal = Path(f"{path}-wal")
     if application != APPLICATION_ID and not (wal.exists() and wal.stat().st_size > 0):
         _refuse_foreign(path)
+
+
+def _in_the_wal(path: Path, page: int, pages: int) -> bool:
+    """Whether the pages that the file lacks stand in its write-ahead log. A checkpoint writes the header, with the new
+    size, before the pages at the end: so it is while one runs, and after a kill in the midst of it."""
+    there: set[int] = set()
+    with suppress(OSError), Path(f"{path}-wal").open("rb") as wal:
+        header = wal.read(32)
+        while len(frame := wal.read(24)) == 24 and frame[8:16] == header[16:24]:
+            there.add(int.from_bytes(frame[:4], "big"))
+            wal.seek(page, os.SEEK_CUR)
+    # Looked at last: where the checkpoint came to its end meanwhile, the log is empty and the file is whole.
+    return all(number in there for number in range(path.stat().st_size // page + 1, pages + 1))
 
 
 def _refuse_foreign(path: Path) -> None:

@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
@@ -40,6 +41,8 @@ def in_child(job: Callable[[], None]) -> int:
         return child
     try:
         job()
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(0)
 
@@ -183,7 +186,9 @@ def kill_while_it_writes(url: str, rounds: int) -> None:
         os.close(outlet)
         told = b""
         while told.count(b"\n") < dice.randint(1, 4):
-            told += os.read(inlet, 4096)
+            heard = os.read(inlet, 4096)
+            assert heard, "the writer ended by itself; its error is above"
+            told += heard
         time.sleep(dice.random() * 0.02)
         kill(child)
         while more := os.read(inlet, 65536):
@@ -219,6 +224,29 @@ def test_S4_killed_20_times_while_it_writes_nothing_acknowledged_is_lost(sqlite_
 @pytest.mark.timeout(1800)
 def test_S4_killed_200_times_while_it_writes_nothing_acknowledged_is_lost(sqlite_url: str) -> None:
     kill_while_it_writes(sqlite_url, 200)
+
+
+def test_S4_a_kill_in_the_midst_of_a_checkpoint_is_no_truncated_file(sqlite_url: str, tmp_path: Path) -> None:
+    """The header is written first, and then says a size that the file does not have yet."""
+    path, cut = file_of(sqlite_url), tmp_path / "cut" / "headwind.db"
+    cut.parent.mkdir()
+    with closing(open_store(sqlite_url)) as store:
+        store.add_articles([article(n, summary=LONG) for n in range(300)], NOW)
+        log = Path(f"{path}-wal").read_bytes()
+        cut.write_bytes(path.read_bytes())
+        Path(f"{cut}-wal").write_bytes(log)
+    page = int.from_bytes(log[8:12], "big")
+    frames = [log[at : at + 24 + page] for at in range(32, len(log), 24 + page)]
+    first = [frame[24:] for frame in frames if frame[:4] == (1).to_bytes(4, "big")][-1]
+    with cut.open("r+b") as file:
+        file.write(first)
+    assert cut.stat().st_size < page * int.from_bytes(first[28:32], "big")
+    with closing(open_store(f"sqlite:///{cut}")) as store:
+        assert store.status().articles == 300
+    Path(f"{cut}-wal").unlink(missing_ok=True)
+    with cut.open("r+b") as file:
+        file.truncate(page * 20)
+    refused(cut, "truncated")
 
 
 # ── S5 ───────────────────────────────────────────────────────────────────────────────────────────────────────────
