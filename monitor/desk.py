@@ -12,6 +12,7 @@ from typing import Final
 from monitor.alerts.calibration import CALIBRATED, Calibration
 from monitor.alerts.lifecycle import next_step
 from monitor.alerts.rules import params_of, valid_pattern
+from monitor.deliver import quiet_hours_of, recent_clock
 from monitor.domain import (
     Alert,
     AlertState,
@@ -273,7 +274,9 @@ def _told(
             now,
             links_base=links_base,
             opened_at=alert.opened_at,
+            quiet_hours=quiet_hours_of(store),
             snoozed_until=alert.snoozed_until,
+            clock=recent_clock(store),
         )
         if delivery.reason is SendReason.RESOLVED
     ]

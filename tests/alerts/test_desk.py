@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from monitor import desk
-from monitor.domain import Alert, AlertState, DeliveryState, SendReason
+from monitor.deliver import plan_repeats
+from monitor.domain import Alert, AlertState, DeliveryState, SendReason, Severity
 from monitor.errors import AlertError, NotAllowedError
 from tests.alerts.newsroom import NOW, Newsroom
 
@@ -72,6 +73,29 @@ def test_a_snoozed_alert_collects_evidence_in_silence(settled: Newsroom, alert: 
     count = len(settled.store.deliveries())
     settled.look(NOW + timedelta(hours=5))
     assert [d for d in settled.store.deliveries() if alert.id in d.alert_ids][count:] == []
+
+
+def test_an_alert_comes_back_when_its_snooze_is_over(settled: Newsroom, alert: Alert) -> None:
+    awake = NOW + timedelta(hours=8)
+    desk.snooze(settled.store, alert.id, awake, "ana", LATER)
+
+    def told() -> list[SendReason]:
+        return [d.reason for d in settled.store.deliveries() if alert.id in d.alert_ids]
+
+    plan_repeats(settled.store, awake - timedelta(minutes=1))
+    assert told() == [SendReason.FIRST]
+    plan_repeats(settled.store, awake)
+    assert sorted(told()) == [SendReason.FIRST, SendReason.REPEAT_DUE]
+
+
+def test_what_is_resolved_by_hand_at_night_is_told_in_the_morning(settled: Newsroom) -> None:
+    settled.publish(settled.burst(6))
+    settled.look()
+    [alert] = [alert for alert in settled.spikes() if alert.severity is Severity.WARNING]
+    settled.store.set_setting("quiet_hours", {"start": "15:00", "end": "20:00", "below": "critical"}, "tests", NOW)
+    desk.resolve(settled.store, alert.id, "ana", LATER)
+    [told] = [d for d in settled.store.deliveries() if d.reason is SendReason.RESOLVED]
+    assert told.due == NOW.replace(hour=20, minute=0)
 
 
 def test_resolving_by_hand_tells_the_channels_and_starts_the_cooldown(settled: Newsroom, alert: Alert) -> None:
