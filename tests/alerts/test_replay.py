@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.replay import DAY_SLOTS, Replay, prepare, summarise, tally, write_judge
+from bench.replay import DAY_SLOTS, Replay, prepare
+from bench.replay_report import summarise, tally, write_judge
 from bench.scored import KeptScores, key_of
 from models.backend import join_title_and_summary
 from monitor.domain import DateQuality
