@@ -250,4 +250,13 @@ def _timeline(alert: Alert, words: Words, reads: Reads) -> None:
             words("column.note"): [event.note for event in events],
         }
     )
-    st.dataframe(table, hide_index=True, width="stretch", height=widgets.table_height(len(events), 300, 35))
+    widths = {"time": 118, "event": 96, "actor": 64, "note": 244}
+    st.dataframe(
+        table,
+        hide_index=True,
+        width="stretch",
+        height=widgets.table_height(len(events), 300, 35),
+        column_config={
+            words(f"column.{name}"): st.column_config.TextColumn(width=width) for name, width in widths.items()
+        },
+    )

@@ -114,6 +114,7 @@ def _verdict(row: ScoredArticle, words: Words) -> None:
         if st.button(words("verdict.right"), key=f"right.{article.id}", icon=":material/check:", shortcut="y"):
             actions.judge_article(article.id, right=True)
             st.toast(words("verdict.saved"))
+            st.rerun()
         with (
             st.popover(words("verdict.wrong"), icon=":material/close:", key=f"wrong.{article.id}"),
             st.form(f"wrong.form.{article.id}", border=False),
@@ -145,3 +146,4 @@ def _verdict(row: ScoredArticle, words: Words) -> None:
                     note=note,
                 )
                 st.toast(words("verdict.saved"))
+                st.rerun()

@@ -38,13 +38,13 @@ def ranking(reads: Reads, names: Sequence[str], span: Span) -> pd.DataFrame:
 
 def ranking_columns(words: Words) -> dict[str, Any]:
     return {
-        words("column.stories"): st.column_config.NumberColumn(width=56),
-        words("column.negative"): st.column_config.NumberColumn(width=66),
+        words("column.stories"): st.column_config.NumberColumn(width=52),
+        words("column.negative"): st.column_config.NumberColumn(width=62),
         words("column.share"): st.column_config.ProgressColumn(
             width=92, format="%.0f%%", min_value=0, max_value=100, color="gray"
         ),
         words("column.change"): st.column_config.NumberColumn(
-            width=62, format="%+.0f", help=words("column.change_help")
+            width=56, format="%+.0f", help=words("column.change_help")
         ),
     }
 

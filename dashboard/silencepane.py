@@ -28,7 +28,7 @@ def silences_pane(reads: Reads) -> None:
             st.dataframe(
                 pd.DataFrame(
                     {
-                        words("silence.matcher"): [one.matcher for one in silences],
+                        words("silence.matcher"): [words.series(one.matcher) for one in silences],
                         words("column.rule"): [one.rule or words("silence.any_rule") for one in silences],
                         words("silence.start"): [times.moment(one.start, zone) for one in silences],
                         words("silence.end"): [times.moment(one.end, zone) for one in silences],
@@ -41,7 +41,9 @@ def silences_pane(reads: Reads) -> None:
             )
         if active and context.may("analyst"):
             chosen = st.selectbox(
-                words("silence.which"), active, format_func=lambda one: f"{one.matcher} – {times.moment(one.end, zone)}"
+                words("silence.which"),
+                active,
+                format_func=lambda one: f"{words.series(one.matcher)} – {times.moment(one.end, zone)}",
             )
             if st.button(words("silence.stop")) and chosen is not None:
                 actions.end_silence(chosen.id)

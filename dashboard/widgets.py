@@ -299,7 +299,7 @@ def verdict_of(prediction: Prediction | None, state: str, words: Words) -> str:
 
 
 def article_table(rows: Sequence[ScoredArticle], words: Words) -> pd.DataFrame:
-    """Articles as the lists show them."""
+    """Articles as the lists show them: at 1,280 pixels they fit beside the reading pane, which has the rest."""
     zone = context.zone()
     return pd.DataFrame(
         {
@@ -307,7 +307,6 @@ def article_table(rows: Sequence[ScoredArticle], words: Words) -> pd.DataFrame:
             words("column.sentiment"): [verdict_of(row.prediction, row.state, words) for row in rows],
             words("column.title"): [row.article.title for row in rows],
             words("column.publisher"): [_publisher(row, words) for row in rows],
-            words("column.topic"): [words.topic(row.prediction.main_topic) if row.prediction else "" for row in rows],
             words("column.score"): [row.prediction.score if row.prediction else None for row in rows],
         }
     )
@@ -315,12 +314,11 @@ def article_table(rows: Sequence[ScoredArticle], words: Words) -> pd.DataFrame:
 
 def article_columns(words: Words) -> dict[str, Any]:
     return {
-        words("column.time"): st.column_config.TextColumn(width=90, help=words("column.time_help")),
-        words("column.sentiment"): st.column_config.TextColumn(width=84),
-        words("column.title"): st.column_config.TextColumn(width=300),
-        words("column.publisher"): st.column_config.TextColumn(width=130, help=words("column.publisher_help")),
-        words("column.topic"): st.column_config.TextColumn(width=130),
-        words("column.score"): st.column_config.NumberColumn(width=60, format="%+.2f", help=words("column.score_help")),
+        words("column.time"): st.column_config.TextColumn(width=84, help=words("column.time_help")),
+        words("column.sentiment"): st.column_config.TextColumn(width=80),
+        words("column.title"): st.column_config.TextColumn(width=252),
+        words("column.publisher"): st.column_config.TextColumn(width=100, help=words("column.publisher_help")),
+        words("column.score"): st.column_config.NumberColumn(width=56, format="%+.2f", help=words("column.score_help")),
     }
 
 

@@ -7,12 +7,12 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
-from dashboard import alertwords, context, palette, times, widgets
+from dashboard import context, palette, times, widgets
 from dashboard.alertpane import alert_pane
 from dashboard.i18n import Words
 from dashboard.rulepane import rules_pane
 from dashboard.silencepane import silences_pane
-from monitor.domain import Alert, AlertState, RuleKind, Severity
+from monitor.domain import Alert, AlertState, Severity
 
 _STATES: Final = {
     "unresolved": (AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.ESCALATED),
@@ -60,12 +60,12 @@ def _inbox(state: str) -> None:
             fallback=not shared,
             height=widgets.table_height(len(alerts), 680),
             column_config={
-                words("column.severity"): st.column_config.TextColumn(width=78),
-                words("column.series"): st.column_config.TextColumn(width=136),
-                words("column.opened"): st.column_config.TextColumn(width=90),
-                words("column.negative"): st.column_config.NumberColumn(width=62),
-                words("column.expected"): st.column_config.TextColumn(width=66, alignment="right"),
-                words("column.state"): st.column_config.TextColumn(width=84),
+                words("column.severity"): st.column_config.TextColumn(width=76),
+                words("column.series"): st.column_config.TextColumn(width=124),
+                words("column.opened"): st.column_config.TextColumn(width=84),
+                words("column.negative"): st.column_config.NumberColumn(width=60),
+                words("column.rule"): st.column_config.TextColumn(width=96),
+                words("column.state"): st.column_config.TextColumn(width=80),
             },
             alt=count,
         )
@@ -78,11 +78,6 @@ def _inbox(state: str) -> None:
             alert_pane(chosen, reads)
 
 
-def _expected(alert: Alert) -> str:
-    """What was expected; nothing where a rule expects no count, as for silence or a single critical story."""
-    return alertwords.expected(alert.evidence.expected) if alert.evidence.rule.get("kind") == RuleKind.SPIKE else "–"
-
-
 def _table(alerts: list[Alert], words: Words) -> pd.DataFrame:
     zone = context.zone()
     return pd.DataFrame(
@@ -93,9 +88,10 @@ def _table(alerts: list[Alert], words: Words) -> pd.DataFrame:
             words("column.series"): [words.series(alert.series) for alert in alerts],
             words("column.opened"): [times.compact(alert.opened_at, zone, context.now()) for alert in alerts],
             words("column.negative"): [alert.evidence.negative for alert in alerts],
-            words("column.expected"): [_expected(alert) for alert in alerts],
-            words("column.state"): [words(f"state_of.{alert.state}") for alert in alerts],
             words("column.rule"): [alert.rule for alert in alerts],
-            words("column.assignee"): [alert.assignee or "" for alert in alerts],
+            words("column.state"): [
+                " · ".join(part for part in (words(f"state_of.{alert.state}"), alert.assignee) if part)
+                for alert in alerts
+            ],
         }
     )

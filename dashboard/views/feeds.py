@@ -33,7 +33,8 @@ def page() -> None:
     reads = context.reads()
     status = widgets.header(words("nav.feeds"), reads, live=True, mark_samples=False)
     feeds = reads.feeds()
-    unreachable = bool(feeds) and not any(feed.state in (FeedState.OK, FeedState.SILENT) for feed in feeds)
+    tried = [feed.state for feed in feeds if feed.state not in (FeedState.NEW, FeedState.DISABLED)]
+    unreachable = bool(tried) and all(state is FeedState.FAILING for state in tried)
     if not status.articles or status.samples or unreachable:
         _sample(words, status.samples, unreachable, bool(feeds))
     _toolbar(words, feeds)

@@ -309,6 +309,7 @@ def _review(words: Words, reads: Reads) -> None:
     with left:
         widgets.title(words("review.title", n=len(items)), words("review.note"))
         table = widgets.article_table([item.scored for item in items], words)
+        table = table.drop(columns=words("column.publisher"))
         table.insert(0, words("review.why"), [words(f"review.{item.doubt}") for item in items])
         chosen = widgets.choose(
             table,
@@ -318,7 +319,7 @@ def _review(words: Words, reads: Reads) -> None:
             fallback=True,
             height=560,
             column_config={
-                words("review.why"): st.column_config.TextColumn(width=110),
+                words("review.why"): st.column_config.TextColumn(width=98),
                 **widgets.article_columns(words),
             },
             alt=words("review.title", n=len(items)),

@@ -61,7 +61,6 @@ def _list(words: Words, reads: Reads, entities: dict[str, Entity], span: Span) -
             words("column.negative"): rows["negative"].to_numpy(),
             words("column.share"): rows["share"].to_numpy(),
             words("column.change"): rows["change"].to_numpy(),
-            words("column.weight"): [entities[name].weight for name in names],
         }
     )
     return widgets.choose(
@@ -72,9 +71,8 @@ def _list(words: Words, reads: Reads, entities: dict[str, Entity], span: Span) -
         fallback=True,
         height=widgets.table_height(len(names), 640),
         column_config={
-            words("column.company"): st.column_config.TextColumn(width=128),
-            words("column.open_alerts"): st.column_config.TextColumn(width=50, alignment="right"),
-            words("column.weight"): st.column_config.NumberColumn(width=60),
+            words("column.company"): st.column_config.TextColumn(width=112),
+            words("column.open_alerts"): st.column_config.TextColumn(width=46, alignment="right"),
             **seriespane.ranking_columns(words),
         },
         alt=title,

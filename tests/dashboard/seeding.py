@@ -59,8 +59,11 @@ SPIKE = "{c} nears default as lenders in {p} withdraw credit lines"
 PLACES = ("Aldmoor", "Bryn", "Corvale", "Dunmere", "Estwick", "Farrow", "Glenholt", "Hexby", "Iverton", "Jarrow Bay")
 
 
-def classifier() -> ScriptedClassifier:
-    return ScriptedClassifier(unsure_words=("calendar",))
+VERSIONS = ("scripted-1", "scripted-2")
+
+
+def classifier(version: str = VERSIONS[0]) -> ScriptedClassifier:
+    return ScriptedClassifier(version, unsure_words=("calendar",))
 
 
 def seed(store: Store, now: datetime, days: int = 40, sample: bool = False) -> None:
