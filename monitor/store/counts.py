@@ -9,7 +9,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, func, literal, literal_column, select
 
 from monitor.domain import ALL, DateQuality, StoryFact
+from monitor.rollups import Fact
 from monitor.store.base import EVERY
+from monitor.store.counting import fact_from
 from monitor.store.database import chunks
 from monitor.store.schema import (
     SUMS,
@@ -29,7 +31,6 @@ from monitor.store.values import (
     hour_of,
     join_names,
     recount_name,
-    split_names,
     us,
     when,
     when_hour,
@@ -231,24 +232,22 @@ def _facts(model: int, start: datetime, end: datetime, *, walk: bool = False) ->
     return query.order_by(literal_column(WORST)) if walk else query
 
 
+_SAME = tuple(
+    name
+    for name in StoryFact.__dataclass_fields__
+    if name in Fact._fields and name not in ("hour", "published", "first_seen", "date_quality")
+)
+
+
 def _story_fact(row: Any) -> StoryFact:
+    """The fact of a row of `_facts` as people and rules read it."""
+    fact = fact_from(row[:-2], skip=2)
     return StoryFact(
         story_id=row.key,
-        hour=when_hour(row.hour),
-        published=when(row.published),
-        sentiment=row.sentiment,
-        score=row.score,
-        p_negative=row.p_negative,
-        confidence=row.confidence,
-        main_topic=row.main_topic,
-        topics=tuple(row.topics.split("|")),
-        entities=split_names(row.entities),
-        publishers=split_names(row.publishers),
-        families=split_names(row.families),
-        languages=split_names(row.languages),
-        articles=row.articles,
-        counts=row.counts,
-        date_quality=DateQuality(row.date_quality),
         title=row.title,
-        first_seen=when(row.first_seen),
+        hour=when_hour(fact.hour),
+        published=when(fact.published),
+        first_seen=when(fact.first_seen),
+        date_quality=DateQuality(fact.date_quality),
+        **{name: getattr(fact, name) for name in _SAME},
     )
