@@ -61,8 +61,10 @@ def silences_pane(reads: Reads) -> None:
                 [None, *[rule.name for rule in reads.rules()]],
                 format_func=lambda name: name or words("silence.any_rule"),
             )
+            begin = st.datetime_input(words("silence.start"), value=None, help=words("silence.start_help"))
             length = st.selectbox(words("silence.length"), list(LENGTHS), format_func=lambda n: words(f"snooze.{n}"))
             note = st.text_input(words("column.note"), max_chars=300)
             if st.form_submit_button(words("silence.save"), type="primary") and matcher:
-                actions.silence(matcher, rule, now, now + timedelta(hours=LENGTHS[length]), note)
+                start = now if begin is None else begin.replace(tzinfo=zone)
+                actions.silence(matcher, rule, start, start + timedelta(hours=LENGTHS[length]), note)
                 st.rerun()

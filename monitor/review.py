@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import heapq
+import io
 import math
 import os
 from collections import Counter
@@ -123,6 +124,15 @@ def labelled_rows(store: Store) -> list[LabelledRow]:
     return sorted(found, key=lambda row: (row.at, row.article_id))
 
 
+def labels_csv(rows: Iterable[LabelledRow]) -> str:
+    """The rows as training and evaluation read them: columns text, summary, sentiment, topics (joined by |)."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(LABEL_COLUMNS)
+    writer.writerows((row.title, row.summary, row.sentiment or "", "|".join(row.topics)) for row in rows)
+    return text.getvalue()
+
+
 def export_verdicts(store: Store, path: Path | str) -> int:
     """Write the labelled rows as a CSV file that training and evaluation read; gives how many rows.
 
@@ -133,10 +143,7 @@ def export_verdicts(store: Store, path: Path | str) -> int:
     rows = labelled_rows(store)
     partial = target.with_name(f"{target.name}.{os.getpid()}.tmp")
     try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(LABEL_COLUMNS)
-            writer.writerows((row.title, row.summary, row.sentiment or "", "|".join(row.topics)) for row in rows)
+        partial.write_text(labels_csv(rows), encoding="utf-8", newline="")
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from dashboard.reading import reading_pane
 from models import registry
 from models.registry import Manifest
 from monitor.drift import Distance, Drift, drift_history
-from monitor.review import ReviewItem, alert_precision, review_queue
+from monitor.review import ReviewItem, alert_precision, labelled_rows, labels_csv, review_queue
 from monitor.store.base import Store
 
 VIEWS: Final = ("quality", "drift", "versions", "review", "card")
@@ -302,6 +302,16 @@ def _review(words: Words, reads: Reads) -> None:
     if weeks:
         right, judged = sum(week.right for week in weeks), sum(week.judged for week in weeks)
         st.html(markup.dim(words("review.precision", right=right, judged=judged, weeks=len(weeks))))
+    if context.may("analyst"):
+        st.download_button(
+            words("review.export"),
+            data=lambda: labels_csv(labelled_rows(context.app().store)).encode(),
+            file_name="headwind-labels.csv",
+            mime="text/csv",
+            type="tertiary",
+            icon=":material/download:",
+            on_click="ignore",
+        )
     if not items:
         widgets.empty(words("review.none"), words("review.none_hint"))
         return

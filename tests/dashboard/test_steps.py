@@ -145,6 +145,16 @@ def test_silences_open(desk: App, open_page: Open) -> None:
     assert words("silence.none") in html(open_page("alerts", view="silences"))
 
 
+def test_a_silence_is_planned_ahead(desk: App, open_page: Open) -> None:
+    page = open_page("alerts", view="silences")
+    begin = (context.now() + timedelta(days=2)).replace(minute=0, second=0, microsecond=0, tzinfo=None)
+    page.datetime_input[0].set_value(begin)
+    click(page, "silence.save")
+    [silence] = desk.store.silences()
+    assert silence.start.astimezone(context.zone()).replace(tzinfo=None) == begin
+    assert silence.end - silence.start == timedelta(hours=1)
+
+
 # ── Score text ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
