@@ -25,7 +25,8 @@ _BEAT: Final = "worker"
 _WEEK: Final = 168
 _WEEKS_NEEDED: Final = 3
 _STORIES_NEEDED: Final = 50
-_BATCHES_MISSED: Final = 3.0  # beside `factor` items: thirty items each evening are one batch a day
+BATCHES_MISSED: Final = 3.0
+"""Beside `factor` items so many batches must be missing: thirty items each evening are one batch a day."""
 
 
 def _office_hours() -> Floats:
@@ -129,7 +130,7 @@ def _silent_feed(feed: Feed, params: Mapping[str, Any], now: datetime, shape: Fl
     missed_days = _usual_days(feed.last_item, now, shape)
     if missed_days * feed.items_per_day < float(params["factor"]):
         return ""
-    if missed_days * (feed.batches_per_day or feed.items_per_day) < _BATCHES_MISSED:
+    if missed_days * (feed.batches_per_day or feed.items_per_day) < BATCHES_MISSED:
         return ""
     return silent_words(feed.last_item, feed.items_per_day)
 

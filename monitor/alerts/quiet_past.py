@@ -21,7 +21,14 @@ from numpy.typing import NDArray
 from monitor.alerts.history import HOUR, Floats, History, until
 from monitor.alerts.kinds import calm
 from monitor.alerts.lifecycle import Observation
-from monitor.alerts.quiet import OFFICE_HOURS, all_silent_words, silence_observation, silent_words, week_shapes
+from monitor.alerts.quiet import (
+    BATCHES_MISSED,
+    OFFICE_HOURS,
+    all_silent_words,
+    silence_observation,
+    silent_words,
+    week_shapes,
+)
 from monitor.alerts.rules import in_scope, params_of
 from monitor.domain import Alert, Rule
 
@@ -105,22 +112,27 @@ def _source(
     rates = np.zeros(hours)
     silent = np.zeros(hours, dtype=bool)
     order = sorted(came)
-    first, early = order[0], 0
+    first, early, batches = order[0], 0, 0
     rate: float | None = None
+    batch_rate = 0.0  # hours that brought anything, a day: as polling counts batches
     for place, hour in enumerate(order):
         if rate is None:
             early += came[hour]
+            batches += 1
             if hour - first >= _LEARN_HOURS:
-                rate = early / ((hour - first) / 24)
+                rate, batch_rate = early / ((hour - first) / 24), batches / ((hour - first) / 24)
         else:
             days = (hour - order[place - 1]) / 24
-            rate += (1.0 - math.exp(-days / _HABIT_DAYS)) * (came[hour] / days - rate)
+            learned = 1.0 - math.exp(-days / _HABIT_DAYS)
+            rate += learned * (came[hour] / days - rate)
+            batch_rate += learned * (1 / days - batch_rate)
         end = order[place + 1] if place + 1 < len(order) else hours
         last[hour:end], rates[hour:end] = hour, rate or 0.0
         if rate and end - hour > patience:
             gap = np.arange(hour, end)
-            missed = (clock[hour:end] - clock[hour]) * rate / 24
-            silent[hour:end] = (missed >= factor) & (gap - hour > patience)
+            missed_days = (clock[hour:end] - clock[hour]) / 24
+            missed = (missed_days * rate >= factor) & (missed_days * batch_rate >= BATCHES_MISSED)
+            silent[hour:end] = missed & (gap - hour > patience)
     return _Source(series, publisher, last, rates, silent)
 
 

@@ -51,8 +51,8 @@ def test_a_busy_feed_that_stops_is_an_alert_within_hours() -> None:
 
 
 def test_a_slow_feed_may_be_slow() -> None:
-    assert firing(feed(items_per_day=0.5, last_item=NOW - timedelta(days=5))) == []
-    assert firing(feed(items_per_day=0.5, last_item=NOW - timedelta(days=9))) == ["feed:Feed 1"]
+    assert firing(feed(items_per_day=0.5, last_item=NOW - timedelta(days=9))) == []
+    assert firing(feed(items_per_day=0.5, last_item=NOW - timedelta(days=18))) == ["feed:Feed 1"]
 
 
 def test_a_batch_a_day_is_not_missed_before_three_of_them_are() -> None:
@@ -129,10 +129,10 @@ def test_a_habit_knows_the_week_of_its_publisher() -> None:
     def silent(*feeds: Feed, now: datetime) -> list[str]:
         return [o.series for o in quiet(RULE, feeds, {}, [], now, shapes) if o.standing is Standing.FIRE]
 
-    assert silent(paper, wire, now=friday + timedelta(hours=7)) == ["feed:Feed 2"]
+    assert silent(paper, wire, now=friday + timedelta(hours=9)) == ["feed:Feed 2"]
     assert silent(paper, now=sunday) == []
     assert silent(paper, now=datetime(2026, 4, 27, 10, tzinfo=UTC)) == []
-    assert silent(paper, now=datetime(2026, 4, 27, 13, tzinfo=UTC)) == ["feed:Feed 1"]
+    assert silent(paper, now=datetime(2026, 4, 27, 17, tzinfo=UTC)) == ["feed:Feed 1"]
 
 
 def test_a_publisher_of_few_weeks_has_no_shape_yet() -> None:

@@ -67,9 +67,21 @@ def test_feeds_of_the_store_are_judged_one_by_one(newsroom: Newsroom) -> None:
             newsroom.article(start + timedelta(hours=hour), f"Agenda {feed.id} {hour}", "Aldgate Wire", feed_id=feed.id)
             for feed in feeds
             for hour in range(40 * 24)
-            if feed is feeds[1] or not 700 <= hour < 730
+            if feed is feeds[1] or not 700 <= hour < 760
         ]
     )
     rule = next(rule for rule in newsroom.store.rules() if rule.name == "quiet")
     [alert] = backtest(rule, newsroom.source(), start, NOW).alerts
     assert alert.series == "feed:Feed 1"
+
+
+def test_a_batch_a_day_is_not_missed_before_three_of_them_are() -> None:
+    start = MONDAY - timedelta(days=30)
+    evenings = [
+        story(start + timedelta(days=day, hours=18, minutes=minute))
+        for day in range(60)
+        if not 40 <= day < 46
+        for minute in range(30)
+    ]
+    [alert] = backtest(RULE, FactsSource(evenings), start, MONDAY + timedelta(days=30)).alerts
+    assert alert.opened_at > start + timedelta(days=42)
