@@ -15,6 +15,7 @@ from dashboard import actions, alertwords, charts, context, markup, palette, tim
 from dashboard.i18n import Words
 from dashboard.queries import Reads
 from dashboard.safe import safe_link
+from dashboard.said import said
 from dashboard.times import DAY, HOUR, Span
 from monitor import desk
 from monitor.alerts.evidence import evidence_html, evidence_json
@@ -24,6 +25,9 @@ SNOOZES: Final = {"1h": timedelta(hours=1), "4h": timedelta(hours=4), "1d": time
 
 
 REASONS: Final = tuple(reason for reason in desk.REASONS if reason)
+
+_NAMED: Final = {"kind": "kind.", "severity": "severity.", "measure": "param.measure_", "mention": "param.mention_"}
+"""Fields of a rule with a short list of values, and where the catalogues name them."""
 
 
 def alert_pane(alert: Alert, reads: Reads) -> None:
@@ -54,7 +58,7 @@ def alert_pane(alert: Alert, reads: Reads) -> None:
                 )
             )
             + markup.paragraph(alertwords.summary(alert, words))
-            + (markup.dim(alert.summary) if alert.evidence.rule.get("kind") == RuleKind.QUIET else "")
+            + (markup.dim(said(alert.summary, words)) if alert.evidence.rule.get("kind") == RuleKind.QUIET else "")
         )
         _steps(alert, words)
         _measure(alert, words, reads)
@@ -212,11 +216,10 @@ def evidence_facts(evidence: Evidence, words: Words) -> list[tuple[str, str]]:
         elif name == "span" and isinstance(value, list | tuple):
             pairs.append((words("baseline.span"), " – ".join(alertwords.moment(at) for at in value)))
         elif isinstance(value, str):
-            pairs.append(
-                (words(f"baseline.{name}") if words.has(f"baseline.{name}") else name, alertwords.moment(value))
-            )
+            shown = _written(name, value, words) if name in (*_NAMED, "explained_by") else alertwords.moment(value)
+            pairs.append((words(f"baseline.{name}") if words.has(f"baseline.{name}") else name, shown))
     pairs.extend(
-        (f"{words('column.rule')}: {_label(name, words)}", _written(value, words))
+        (f"{words('column.rule')}: {_label(name, words)}", _written(name, value, words))
         for name, value in evidence.rule.items()
     )
     return pairs
@@ -226,12 +229,24 @@ def _label(name: str, words: Words) -> str:
     return words.get(f"param.{name}") or name
 
 
-def _written(value: Any, words: Words) -> str:
-    if isinstance(value, list | tuple):
-        return words("count.comma").join(str(part) for part in value)
+def _written(name: str, value: Any, words: Words) -> str:
+    """A value of a rule as people say it, by the name of its field."""
+    comma = words("count.comma")
     if isinstance(value, dict):
-        return words("count.comma").join(f"{_label(str(name), words)} = {part}" for name, part in value.items())
-    return str(value)
+        return comma.join(
+            f"{_label(str(key), words)} = {_written(str(key), part, words)}" for key, part in value.items()
+        )
+    if name == "scope" and isinstance(value, list | tuple):
+        return words.scope(str(part) for part in value)
+    if isinstance(value, list | tuple):
+        return comma.join(words.topic(str(part)) for part in value)
+    if isinstance(value, bool):
+        return words("rules.on" if value else "rules.off")
+    if name == "explained_by":
+        return words.series(str(value))
+    if name in _NAMED:
+        return words.get(f"{_NAMED[name]}{value}") or str(value)
+    return words("rules.never") if value is None else str(value)
 
 
 def _timeline(alert: Alert, words: Words, reads: Reads) -> None:
@@ -246,8 +261,8 @@ def _timeline(alert: Alert, words: Words, reads: Reads) -> None:
             words("column.event"): [
                 words(f"event.{event.kind}") if words.has(f"event.{event.kind}") else event.kind for event in events
             ],
-            words("column.actor"): [event.actor for event in events],
-            words("column.note"): [event.note for event in events],
+            words("column.actor"): [alertwords.actor(event, words) for event in events],
+            words("column.note"): [alertwords.step(event, words) for event in events],
         }
     )
     widths = {"time": 118, "event": 96, "actor": 64, "note": 244}

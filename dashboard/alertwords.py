@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from dashboard import context, times
 from dashboard.i18n import Words
-from monitor.domain import Alert, Evidence
+from dashboard.said import said
+from monitor.domain import Alert, AlertEvent, Evidence
+
+SYSTEM: Final = "system"
+_VERDICTS: Final = {"right": "alerts.was_right", "false_alarm": "alerts.was_false"}
 
 
 def expected(count: float) -> str:
@@ -48,7 +52,7 @@ def summary(alert: Alert, words: Words) -> str:
         return _threshold(evidence, words, since)
     if kind == "quiet" and (since_text := evidence.baseline.get("since")):
         return words("summary.quiet", since=moment(since_text))
-    return alert.summary
+    return said(alert.summary, words)
 
 
 def _threshold(evidence: Evidence, words: Words, since: str) -> str:
@@ -63,6 +67,22 @@ def _threshold(evidence: Evidence, words: Words, since: str) -> str:
         hours=f"{evidence.window_hours:g}",
         since=since,
     )
+
+
+def step(event: AlertEvent, words: Words) -> str:
+    """The note of a step in the time line. What a person wrote stays; what the pipeline wrote is in the viewer's
+    language."""
+    if event.kind == "verdict":
+        verdict, _, rest = event.note.partition(" ")
+        reason, _, note = rest.partition(" ")
+        parts = (words.get(_VERDICTS.get(verdict, "")) or verdict, words.get(f"reason.{reason}") or reason, note)
+        return " · ".join(part.strip() for part in parts if part.strip())
+    ours = event.actor == SYSTEM or event.kind == "assign"
+    return said(event.note, words) if ours else event.note
+
+
+def actor(event: AlertEvent, words: Words) -> str:
+    return words("alerts.system") if event.actor == SYSTEM else event.actor
 
 
 def _params(evidence: Evidence) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dashboard import actions, context, markup, widgets
 from dashboard.i18n import Words
 from dashboard.queries import Reads
 from dashboard.safe import plain
+from dashboard.said import said
 from monitor.domain import ChannelConfig, Severity
 from monitor.notify.kinds import KINDS, Option, text_option
 
@@ -51,7 +52,7 @@ def _test(words: Words, channels: list[ChannelConfig]) -> None:
         if st.button(words("channel.test")) and name:
             with st.spinner(words("channel.testing")):
                 outcome = actions.test_channel(name)
-            text = words(f"channel.{outcome.status}", detail=plain(outcome.detail))
+            text = words(f"channel.{outcome.status}", detail=plain(said(outcome.detail, words)))
             getattr(st, _MARK[outcome.status])(text)
         if context.may("admin") and st.button(words("channel.remove")) and name:
             actions.remove_channel(name)

@@ -10,6 +10,7 @@ from dashboard import actions, context, markup, widgets
 from dashboard.i18n import Words
 from dashboard.queries import Reads
 from dashboard.safe import plain
+from dashboard.said import said
 from models.labels import TOPICS
 from monitor.alerts.rules import PARAMS, Param, params_of, rule_from_dict, rule_to_dict, watches
 from monitor.domain import Rule, RuleKind, Severity
@@ -64,7 +65,8 @@ def rule_form(old: Rule | None, reads: Reads, words: Words) -> tuple[Rule | None
             draft = _checked(entry, old, reads)
         except AlertError as error:
             name = error.field.removeprefix("params.")
-            st.error(words("rules.refused", field=words.get(f"param.{name}") or name, reason=plain(error)))
+            reason = plain(said(str(error), words))
+            st.error(words("rules.refused", field=words.get(f"param.{name}") or name, reason=reason))
             return None, False
         if save:
             actions.save_rule(draft)

@@ -18,6 +18,7 @@ from dashboard import charts, context, i18n, markup, palette, times
 from dashboard.i18n import Words
 from dashboard.queries import Reads
 from dashboard.safe import plain
+from dashboard.said import said
 from models.backend import Prediction
 from models.errors import ModelError, ScorerError
 from monitor.domain import Feed, FeedState, ScoredArticle, StatusCounts
@@ -52,7 +53,7 @@ def guarded(view: Callable[P, None]) -> Callable[P, None]:
             st.error(context.words()(f"error.scorer_{error.kind}", detail=plain(error.detail)))
         except (MonitorError, ModelError) as error:
             log.warning("page refused", page=view.__module__, error=str(error))
-            st.error(context.words()("error.known", reason=plain(error)))
+            st.error(context.words()("error.known", reason=plain(said(str(error), context.words()))))
         except Exception:
             reference = secrets.token_hex(4)
             log.exception("page failed", page=view.__module__, reference=reference)

@@ -30,6 +30,10 @@ class Words:
     def has(self, key: str) -> bool:
         return key in self._texts
 
+    def keys(self, section: str) -> list[str]:
+        """The keys that begin so, in the order of the catalogue."""
+        return [key for key in self._texts if key.startswith(section)]
+
     def get(self, key: str) -> str:
         """The text of a key, or nothing."""
         return self._texts.get(key, "")

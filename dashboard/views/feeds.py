@@ -13,6 +13,7 @@ import streamlit as st
 from dashboard import actions, context, markup, times, widgets
 from dashboard.i18n import Words
 from dashboard.safe import plain
+from dashboard.said import said
 from monitor.domain import Feed, FeedState, ParsedFeed
 from monitor.errors import FeedError
 
@@ -189,7 +190,7 @@ def feed_table(feeds: list[Feed], words: Words) -> pd.DataFrame:
             words("column.last_item"): [written(feed.last_item) for feed in feeds],
             words("column.last_success"): [written(feed.last_success) for feed in feeds],
             words("column.next_poll"): [written(feed.next_poll) if feed.enabled else "–" for feed in feeds],
-            words("column.problem"): [feed.last_error or "" for feed in feeds],
+            words("column.problem"): [said(feed.last_error or "", words) for feed in feeds],
         }
     )
 
@@ -207,8 +208,8 @@ def _feed(feed: Feed, words: Words) -> None:
                     (words("feeds.every"), words("feeds.minutes", n=round(feed.interval_s / 60))),
                     (words("feeds.last_polled"), times.moment(feed.last_polled, zone)),
                     (words("feeds.failures"), str(feed.failures)),
-                    (words("feeds.problem"), feed.last_error or words("pulse.none")),
-                    (words("feeds.note"), feed.note or words("pulse.none")),
+                    (words("feeds.problem"), said(feed.last_error or "", words) or words("pulse.none")),
+                    (words("feeds.note"), said(feed.note, words) or words("pulse.none")),
                 ]
             )
         )

@@ -12,6 +12,7 @@ from dashboard import actions, charts, context, markup, times, widgets
 from dashboard.i18n import Words
 from dashboard.queries import Key, Reads
 from dashboard.reading import reading_pane
+from dashboard.said import card, said
 from models import registry
 from models.registry import Manifest
 from monitor.drift import Distance, Drift, drift_history
@@ -160,7 +161,7 @@ def _card(words: Words, manifest: Manifest) -> None:
     if not path.exists():
         widgets.empty(words("model.no_card"))
         return
-    st.markdown(path.read_text(encoding="utf-8"))
+    st.markdown(card(path.read_text(encoding="utf-8"), words))
 
 
 # ── drift ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -174,7 +175,7 @@ def _drift(words: Words) -> None:
     last = rows[-1]
     widgets.title(words(f"drift.{last.level}"), words("drift.note"))
     if last.note:
-        st.html(markup.dim(last.note))
+        st.html(markup.dim(said(last.note, words)))
     columns = st.columns(4)
     for column, key, value in (
         (columns[0], "drift.scores", _psi(last.scores)),
@@ -279,7 +280,7 @@ def _versions(words: Words, reads: Reads, live: str) -> None:
                 words("column.time"): [times.moment(at, zone) for at, *_ in history],
                 words("model.version"): [version for _, version, _, _ in history],
                 words("column.actor"): [actor for _, _, actor, _ in history],
-                words("column.note"): [reason for *_, reason in history],
+                words("column.note"): [said(reason, words) for *_, reason in history],
             }
         ),
         hide_index=True,

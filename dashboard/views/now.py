@@ -14,6 +14,7 @@ from dashboard.bands import Change
 from dashboard.filters import Filters
 from dashboard.i18n import Words
 from dashboard.queries import Reads
+from dashboard.said import said
 from dashboard.seriespane import story_line
 from dashboard.times import DAY, HOUR, Span
 from models.labels import TOPICS
@@ -243,7 +244,7 @@ def _pulse(words: Words) -> None:
         if status.quarantined:
             st.html(markup.dim(words("pulse.quarantined", n=f"{status.quarantined:,}")))
         for problem in pulse.problems:
-            st.html(markup.dim(problem))
+            st.html(markup.dim(said(problem, words)))
 
 
 def _names(words: Words, names: Sequence[str]) -> str:

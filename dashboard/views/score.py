@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard import actions, context, jobs, markup, times, uploads, widgets
 from dashboard.i18n import Words
 from dashboard.safe import plain
+from dashboard.said import said
 from dashboard.scored import document_pane, downloads, score_texts, summary_row
 from dashboard.uploads import Upload
 from models.longtext import DocumentScore
@@ -126,7 +127,7 @@ def _upload(words: Words) -> None:
         try:
             read.append(uploads.read(file.file_id, file.name, file.getvalue()))
         except UploadError as error:
-            st.error(plain(error))
+            st.error(plain(said(str(error), words)))
     _forget_others({one.identity for one in read})
     documents = [one for one in read if one.table is None]
     if documents:
@@ -179,7 +180,7 @@ def _documents(documents: list[Upload], words: Words) -> None:
     one, score = scored[min(row, len(scored) - 1)]
     st.html(markup.headline(one.name, "1.05rem"))
     for note in one.notes:
-        st.html(markup.dim(note))
+        st.html(markup.dim(said(note, words)))
     document_pane(one.text, score, key=f"doc.{one.identity}")
 
 
@@ -220,7 +221,7 @@ def _table(one: Upload, words: Words, key: str) -> None:
     with st.container(border=True):
         widgets.title(one.name, words("score.table_size", rows=f"{len(frame):,}", columns=len(frame.columns)))
         for note in one.notes[:5]:
-            st.html(markup.dim(note))
+            st.html(markup.dim(said(note, words)))
         if len(one.notes) > 5:
             st.html(markup.dim(words("score.more_notes", n=len(one.notes) - 5)))
         with st.container(horizontal=True, vertical_alignment="bottom"):

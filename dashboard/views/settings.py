@@ -13,6 +13,7 @@ from dashboard.i18n import Words
 from dashboard.peoplepane import people_pane
 from dashboard.queries import Reads
 from dashboard.safe import plain
+from dashboard.said import said
 from monitor import keeping
 from monitor.domain import DeliveryState, Severity
 from monitor.settings import described
@@ -112,7 +113,7 @@ def _deliveries(words: Words, reads: Reads) -> None:
                 words("column.state"): [words(f"delivery.{one.state}") for one in deliveries],
                 words("delivery.attempts"): [one.attempts for one in deliveries],
                 words("delivery.sent_at"): [times.moment(one.sent_at, zone) for one in deliveries],
-                words("column.problem"): [one.last_error or "" for one in deliveries],
+                words("column.problem"): [said(one.last_error or "", words) for one in deliveries],
             }
         ),
         hide_index=True,
