@@ -34,7 +34,7 @@ def add_parsers(commands: Any) -> None:
     backup_parser = commands.add_parser("backup", help="a consistent copy, while running")
     backup_parser.add_argument("file", type=Path)
     backup_parser.set_defaults(do=backup)
-    restore_parser = commands.add_parser("restore", help="put a backup in place of an absent or empty store")
+    restore_parser = commands.add_parser("restore", help="put a backup in the store's place, everything stopped")
     restore_parser.add_argument("file", type=Path)
     restore_parser.set_defaults(do=restore)
     audit = commands.add_parser("audit", help="the audit log; --verify checks its hash chain")
