@@ -33,6 +33,7 @@ _NAMED: Final = {"kind": "kind.", "severity": "severity.", "measure": "param.mea
 def alert_pane(alert: Alert, reads: Reads) -> None:
     words, zone = context.words(), context.zone()
     evidence = alert.evidence
+    told, stored = alertwords.summary(alert, words), said(alert.summary, words)
     with st.container(border=True):
         sign = palette.SEVERITY_MARK[alert.severity]
         st.html(
@@ -57,8 +58,8 @@ def alert_pane(alert: Alert, reads: Reads) -> None:
                     if part
                 )
             )
-            + markup.paragraph(alertwords.summary(alert, words))
-            + (markup.dim(said(alert.summary, words)) if alert.evidence.rule.get("kind") == RuleKind.QUIET else "")
+            + markup.paragraph(told)
+            + (markup.dim(stored) if alert.evidence.rule.get("kind") == RuleKind.QUIET and stored != told else "")
         )
         _steps(alert, words)
         _measure(alert, words, reads)
