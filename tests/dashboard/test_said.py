@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -225,7 +226,7 @@ def rules_refused() -> Iterator[str]:
         f'{head}kind = "critical_story"\nscope = ["entity:*"]\n[rule.params]\ntopics = []',
         f'{head}scope = ["all"]\n{head}scope = ["all"]',
     ):
-        yield from refusals(lambda text=text: rules_from_toml(text))  # type: ignore[misc]
+        yield from refusals(partial(rules_from_toml, text))
 
 
 def test_why_a_rule_is_refused() -> None:
