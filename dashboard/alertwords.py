@@ -11,6 +11,7 @@ from dashboard.said import said
 from monitor.domain import Alert, AlertEvent, Evidence
 
 SYSTEM: Final = "system"
+_LATE: Final = "Late news: "  # how the stored summary of a spike begins whose stories came after their time
 _VERDICTS: Final = {"right": "alerts.was_right", "false_alarm": "alerts.was_false"}
 
 
@@ -32,7 +33,7 @@ def summary(alert: Alert, words: Words) -> str:
     hours = f"{evidence.window_hours:g}"
     voices = words("count.families", n=evidence.families)
     if kind == "spike":
-        return words(
+        told = words(
             "summary.spike",
             n=evidence.negative,
             hours=hours,
@@ -40,6 +41,7 @@ def summary(alert: Alert, words: Words) -> str:
             voices=voices,
             since=since,
         )
+        return words("said.late", known=told) if alert.summary.startswith(_LATE) else told
     if kind == "critical_story":
         wanted = _params(evidence).get("topics")
         topics = {topic for story in evidence.top for topic in story.get("topics", ()) if not wanted or topic in wanted}

@@ -86,8 +86,8 @@ class DeskPart(Core):
         )
 
     def deliver(self, worker: str, now: datetime, *, patience_s: float | None = None) -> dict[str, int]:
-        """Put reminders that are due into the outbox and send what is due; gives messages by outcome. patience_s: how
-        long to wait for slow channels, which then go on by themselves; None waits for all."""
+        """Put reminders that are due into the outbox and send what is due; gives messages by outcome (sent, retry,
+        failed). patience_s: how long to wait for slow channels, which then go on by themselves; None waits for all."""
         if self._reminded is None or abs(now - self._reminded) >= REMIND_EVERY:
             plan_repeats(self.store, now, links_base=self.settings.links_base)
             self._reminded = now
@@ -96,7 +96,7 @@ class DeskPart(Core):
         )
         for problem in report.problems:
             log.warning("delivery", problem=problem)
-        counts = {"sent": report.sent, "to be tried again": report.retry, "failed for good": report.dead}
+        counts = {"sent": report.sent, "retry": report.retry, "failed": report.dead}
         return {outcome: count for outcome, count in counts.items() if count}
 
     def test_channel(self, name: str, now: datetime, by: Person = OPERATOR) -> SendOutcome:

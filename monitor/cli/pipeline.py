@@ -83,10 +83,13 @@ def watch(arguments: argparse.Namespace) -> int:
     return 0
 
 
+_OUTCOMES = {"sent": "sent", "retry": "to be tried again", "failed": "failed for good"}
+
+
 def deliver(_: argparse.Namespace) -> int:
     with opened() as app:
         counts = app.deliver(_worker_name(), utc_now())
-        print(", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "nothing is due")
+        print(", ".join(f"{count} {_OUTCOMES[outcome]}" for outcome, count in counts.items()) or "nothing is due")
     return 0
 
 

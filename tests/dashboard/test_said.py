@@ -303,3 +303,10 @@ def test_a_model_card_has_its_headings_and_sentences_in_chinese() -> None:
     assert prose == []
     assert "## 局限" in lines and len(lines) == len(text.splitlines())
     assert card(text, EN) == text
+
+
+def test_a_spike_of_late_news_says_so_on_the_page() -> None:
+    spike = replace(open_alert("all"), evidence=replace(evidence(), rule=rule_to_dict(RULE)), summary="5 stories")
+    late = replace(spike, summary="Late news: 5 stories")
+    assert alertwords.summary(late, EN) == f"Late news: {alertwords.summary(spike, EN)}"
+    assert alertwords.summary(late, ZH).startswith("迟到的新闻")
