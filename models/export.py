@@ -66,9 +66,8 @@ def run(args: argparse.Namespace) -> int:
     if args.version:
         from models.release import release
 
-        training = _training(args.model)
-        base = str(training.get("arguments", {}).get("base", "unknown"))
-        folder = release(args.model, args.version, args.root, corpus, base, training, args.keep)
+        origin = origin_of(args.model)
+        folder = release(args.model, args.version, args.root, corpus, origin, args.keep)
         print(f"checkpoint {args.version}: {len(list(folder.iterdir()))} files", file=sys.stderr)
         return 0
     texts = calibration_texts(corpus)
@@ -82,13 +81,29 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _training(folder: Path) -> dict[str, Any]:
-    """What `models train` wrote of the run beside the network; empty for a network that came without it."""
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a network comes from. base: what its first phase began with. training: what the manifest states of the
+    last phase, with the arguments of those before. files: every file that any phase read."""
+
+    base: str
+    training: dict[str, Any]
+    files: list[dict[str, Any]]
+
+
+def origin_of(folder: Path) -> Origin:
+    """What `models train` wrote of the run beside the network; little for a network that came without it."""
     path = folder / "run.json"
     if not path.is_file():
-        return {}
+        return Origin("unknown", {}, [])
     described = json.loads(path.read_text(encoding="utf-8"))
-    return {key: described[key] for key in ("arguments", "seconds", "trainable_parameters") if key in described}
+    phases = [described]
+    while phases[-1].get("before"):
+        phases.append(phases[-1]["before"])
+    training = {key: described[key] for key in ("arguments", "seconds", "trainable_parameters") if key in described}
+    training["before"] = [{key: one[key] for key in ("arguments", "seconds")} for one in phases[1:]]
+    files = {file["name"]: file for one in reversed(phases) for file in one["files"]}
+    return Origin(str(phases[-1]["arguments"]["base"]), training, list(files.values()))
 
 
 def calibration_texts(corpus: Any, count: int = CALIBRATION_TEXTS) -> list[str]:

@@ -39,37 +39,37 @@ def release(
     version: str,
     root: Path,
     corpus: Any,
-    base: str,
-    training: dict[str, Any],
+    origin: export.Origin,
     keep: Sequence[str] = (),
     limits: Sequence[str] = (),
 ) -> Path:
     """Write `root/version` from the folder of a trained network and the corpus it was trained on. Returns it.
 
-    training: what of the run the manifest should state. keep: see `export.export_int8`.
+    origin: of the network, for manifest and card. keep: see `export.export_int8`.
     """
     folder = root / version
     folder.mkdir(parents=True, exist_ok=True)
     for name in _FILES:
         shutil.copyfile(trained / name, folder / name)
     export.export_int8(folder, folder / ONNX, export.calibration_texts(corpus), keep, MAX_LENGTH)
+    read = {file["name"] for file in corpus.files}
     manifest: dict[str, Any] = {
         "version": version,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "languages": ["en"],
         "sentiments": list(SENTIMENTS),
         "topics": list(TOPICS),
-        "base": base,
+        "base": origin.base,
         "max_length": MAX_LENGTH,
         "window_stride": WINDOW_STRIDE,
         "text_join": "models.backend.join_title_and_summary",
         **Calibration.identity().to_manifest(),
-        "data": corpus.files,
+        "data": corpus.files + [file for file in origin.files if file["name"] not in read],
         "metrics": {},
         "auxiliary_heads": {},
         "files": {},
         "product_onnx": {"inputs": ["input_ids"], "outputs": list(export.OUTPUTS)},
-        "training": training,
+        "training": origin.training,
     }
     write_manifest(folder, Manifest.from_dict(manifest))
     development = corpus.part("dev", product_only=True)

@@ -338,7 +338,8 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
     save_network(quantise.plain(methods.merged(model)), tokenizer, final)
     description = {
         "arguments": {key: _plain(value) for key, value in vars(args).items() if key not in ("run", "command")},
-        "files": corpus.files,
+        "files": [*corpus.files, *_further_files(args)],
+        "before": _phase_before(args.base),
         "metrics": {key: float(value) for key, value in outcome.metrics.items()},
         "history": trainer.state.log_history,
         "seconds": trainer.budget.elapsed,
@@ -346,6 +347,34 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
     }
     (final / "run.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
     return final
+
+
+def _further_files(args: argparse.Namespace) -> list[dict[str, Any]]:
+    """What a run read beside the labelled files, as `Corpus.files` says it."""
+    found = [
+        {
+            "name": path.name.split(".")[0],
+            "licence": "of its publishers",
+            "rows": len(load_unlabelled(path)),
+            "sha256": file_sha256(path),
+            "used_for": "texts without labels",
+        }
+        for path in args.unlabelled
+    ]
+    if args.lessons:
+        path = Path(__file__).with_name("lessons.py")
+        said = {"name": "lessons", "licence": "of this project", "rows": len(lessons()), "sha256": file_sha256(path)}
+        found.append({**said, "used_for": "sentiment"})
+    return found
+
+
+def _phase_before(base: str) -> dict[str, Any] | None:
+    """What an earlier run says of itself, when this one began with its network: a card names all that was seen."""
+    path = Path(base) / "run.json"
+    if not path.is_file():
+        return None
+    said = json.loads(path.read_text(encoding="utf-8"))
+    return {key: said.get(key) for key in ("arguments", "files", "seconds", "before")}
 
 
 def _plain(value: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from models.calibrate import Calibration
-from models.export import agreement, export_fp32, export_int8, token_ids
+from models.export import Origin, agreement, export_fp32, export_int8, token_ids
 from models.onnx_backend import open_session
 from models.predict_fp32 import product_logits
 from models.registry import verify
@@ -70,13 +70,17 @@ def test_a_release_is_complete_and_verified(tiny: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny, trained)
     (trained / "tokenizer_config.json").write_text("{}", encoding="utf-8")
     corpus = load_corpus([product_file(tmp_path)], [])
-    folder = release(trained, "trial-1", tmp_path, corpus, "tiny-bert", {"rounds": 1}, limits=["Only a trial."])
+    archive = {"name": "archive", "licence": "none", "rows": 9, "sha256": "0" * 64, "used_for": "texts without labels"}
+    folder = release(
+        trained, "trial-1", tmp_path, corpus, Origin("tiny-bert", {"rounds": 1}, [archive]), limits=["Only a trial."]
+    )
     manifest = verify(folder)
     assert set(manifest.files) >= {"model.safetensors", "model.int8.onnx", "tokenizer.json", "config.json"}
     assert manifest.metrics["test"]["sentiment"]["n"] > 0 and "int8_agreement" in manifest.metrics
     Calibration.from_manifest(json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
     card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "Only a trial." in card and "headlines" in card and str(tmp_path) not in card
+    assert "| archive | none | 9 | texts without labels |" in card
 
 
 def test_a_foreign_head_of_a_release_is_measured(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from models.augment import Augmenter
 from models.behaviour import EXPECTED
 from models.dataset import normalise
 from models.errors import ModelError
+from models.export import origin_of
 from models.lessons import lessons
 from models.network import IGNORE, HeadwindModel
 from models.pretrain import mask_tokens
@@ -109,6 +110,12 @@ def test_texts_that_nobody_labelled_join_the_masked_language_rounds_and_the_pupi
     run(arguments(ground, tmp_path / "teacher", "--minutes", "0.01"))
     more = ("--unlabelled", str(archive), "--mlm", "1", "--distil-from", str(tmp_path / "teacher" / "final"))
     assert run(arguments(ground, tmp_path / "pupil", *more)) == 0
+    later = ("--base", str(tmp_path / "pupil" / "final"), "--minutes", "0.01")
+    assert run(arguments(ground, tmp_path / "later", *later)) == 0
+    origin = origin_of(tmp_path / "later" / "final")
+    assert origin.base == "base" and len(origin.training["before"]) == 1
+    [seen] = [file for file in origin.files if file["name"] == "archive"]
+    assert (seen["rows"], seen["used_for"]) == (2, "texts without labels")
 
 
 def test_no_held_out_text_comes_back_without_its_label(ground: Path, tmp_path: Path) -> None:
