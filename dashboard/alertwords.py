@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from dashboard import context, times
+from dashboard import context, i18n, times
 from dashboard.i18n import Words
 from dashboard.said import said
 from monitor.domain import Alert, AlertEvent, Evidence
 
 SYSTEM: Final = "system"
-_LATE: Final = "Late news: "  # how the stored summary of a spike begins whose stories came after their time
 _VERDICTS: Final = {"right": "alerts.was_right", "false_alarm": "alerts.was_false"}
 
 
@@ -41,7 +40,8 @@ def summary(alert: Alert, words: Words) -> str:
             voices=voices,
             since=since,
         )
-        return words("said.late", known=told) if alert.summary.startswith(_LATE) else told
+        late = i18n.words(i18n.DEFAULT)("said.late", known="")  # how the stored sentence begins
+        return words("said.late", known=told) if alert.summary.startswith(late) else told
     if kind == "critical_story":
         wanted = _params(evidence).get("topics")
         topics = {topic for story in evidence.top for topic in story.get("topics", ()) if not wanted or topic in wanted}
