@@ -44,7 +44,7 @@ soak: setup ## the long fault runs (200 kills and the like)
 	@$(PY) -m pytest -m soak --timeout 3600 --run-soak
 
 docs: setup ## the screenshots of the user guide, made by the browser tests
-	@HEADWIND_SCREENSHOTS=docs/images $(PY) -m pytest tests/browser
+	@HEADWIND_SCREENSHOTS=docs/images $(PY) -m pytest tests/browser/test_pictures.py
 
 clean: ## remove what setup made
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
