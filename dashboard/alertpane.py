@@ -26,9 +26,6 @@ SNOOZES: Final = {"1h": timedelta(hours=1), "4h": timedelta(hours=4), "1d": time
 
 REASONS: Final = tuple(reason for reason in desk.REASONS if reason)
 
-_NAMED: Final = {"kind": "kind.", "severity": "severity.", "measure": "param.measure_", "mention": "param.mention_"}
-"""Fields of a rule with a short list of values, and where the catalogues name them."""
-
 
 def alert_pane(alert: Alert, reads: Reads) -> None:
     words, zone = context.words(), context.zone()
@@ -217,37 +214,17 @@ def evidence_facts(evidence: Evidence, words: Words) -> list[tuple[str, str]]:
         elif name == "span" and isinstance(value, list | tuple):
             pairs.append((words("baseline.span"), " – ".join(alertwords.moment(at) for at in value)))
         elif isinstance(value, str):
-            shown = _written(name, value, words) if name in (*_NAMED, "explained_by") else alertwords.moment(value)
+            shown = (
+                alertwords.rule_value(name, value, words)
+                if name in (*alertwords.NAMED, "explained_by")
+                else alertwords.moment(value)
+            )
             pairs.append((words(f"baseline.{name}") if words.has(f"baseline.{name}") else name, shown))
     pairs.extend(
-        (f"{words('column.rule')}: {_label(name, words)}", _written(name, value, words))
+        (f"{words('column.rule')}: {alertwords.rule_field(name, words)}", alertwords.rule_value(name, value, words))
         for name, value in evidence.rule.items()
     )
     return pairs
-
-
-def _label(name: str, words: Words) -> str:
-    return words.get(f"param.{name}") or name
-
-
-def _written(name: str, value: Any, words: Words) -> str:
-    """A value of a rule as people say it, by the name of its field."""
-    comma = words("count.comma")
-    if isinstance(value, dict):
-        return comma.join(
-            f"{_label(str(key), words)} = {_written(str(key), part, words)}" for key, part in value.items()
-        )
-    if name == "scope" and isinstance(value, list | tuple):
-        return words.scope(str(part) for part in value)
-    if isinstance(value, list | tuple):
-        return comma.join(words.topic(str(part)) for part in value)
-    if isinstance(value, bool):
-        return words("rules.on" if value else "rules.off")
-    if name == "explained_by":
-        return words.series(str(value))
-    if name in _NAMED:
-        return words.get(f"{_NAMED[name]}{value}") or str(value)
-    return words("rules.never") if value is None else str(value)
 
 
 def _timeline(alert: Alert, words: Words, reads: Reads) -> None:

@@ -14,6 +14,10 @@ SYSTEM: Final = "system"
 _VERDICTS: Final = {"right": "alerts.was_right", "false_alarm": "alerts.was_false"}
 
 
+NAMED: Final = {"kind": "kind.", "severity": "severity.", "measure": "param.measure_", "mention": "param.mention_"}
+"""Fields of a rule with a short list of values, and where the catalogues name them."""
+
+
 def expected(count: float) -> str:
     """An expectation as a page says it: `0.6`, and `<0.1` for what is almost nothing."""
     return "<0.1" if count < 0.05 else f"{count:,.1f}"
@@ -101,3 +105,28 @@ def moment(value: Any) -> str:
         except ValueError:
             return value
     return times.moment(value, context.zone()) if isinstance(value, datetime) and value.tzinfo else str(value or "–")
+
+
+def rule_field(name: str, words: Words) -> str:
+    """The name of a field of a rule; as it stands in the file where the catalogues have none."""
+    return words.get(f"param.{name}") or name
+
+
+def rule_value(name: str, value: Any, words: Words) -> str:
+    """A value of a rule as people say it, by the name of its field."""
+    comma = words("count.comma")
+    if isinstance(value, dict):
+        return comma.join(
+            f"{rule_field(str(key), words)} = {rule_value(str(key), part, words)}" for key, part in value.items()
+        )
+    if name == "scope" and isinstance(value, list | tuple):
+        return words.scope(str(part) for part in value)
+    if isinstance(value, list | tuple):
+        return comma.join(words.topic(str(part)) for part in value)
+    if isinstance(value, bool):
+        return words("rules.on" if value else "rules.off")
+    if name == "explained_by":
+        return words.series(str(value))
+    if name in NAMED:
+        return words.get(f"{NAMED[name]}{value}") or str(value)
+    return words("rules.never") if value is None else str(value)

@@ -9,11 +9,12 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import actions, charts, context, markup, ruleform, widgets
+from dashboard.alertwords import rule_value
 from dashboard.i18n import Words
 from dashboard.queries import Reads
 from dashboard.trialpane import trial
 from monitor.alerts.rules import params_of, rules_to_toml
-from monitor.desk import BudgetLine, budget
+from monitor.desk import RuleRecord, rule_records
 from monitor.domain import Rule, RuleKind
 from monitor.review import AlertWeek, alert_precision
 
@@ -24,7 +25,7 @@ def rules_pane(reads: Reads) -> None:
     words = context.words()
     kinds = list(RuleKind)
     rules = sorted(reads.rules(), key=lambda rule: (not rule.enabled, kinds.index(rule.kind), rule.name))
-    lines = {line.rule: line for line in budget(context.app().store, context.now(), _WEEKS)}
+    lines = {line.rule: line for line in rule_records(context.app().store, context.now(), _WEEKS)}
     left, right = st.columns([5, 6], gap="medium")
     with left:
         row = _list(rules, lines, words)
@@ -44,7 +45,7 @@ def rules_pane(reads: Reads) -> None:
             trial(rule, words)
 
 
-def _list(rules: list[Rule], lines: dict[str, BudgetLine], words: Words) -> int | None:
+def _list(rules: list[Rule], lines: dict[str, RuleRecord], words: Words) -> int | None:
     if not rules:
         widgets.empty(words("rules.none"))
         return None
@@ -69,7 +70,7 @@ def _list(rules: list[Rule], lines: dict[str, BudgetLine], words: Words) -> int 
     return widgets.selected_row(event)
 
 
-def _table(rules: list[Rule], lines: dict[str, BudgetLine], words: Words) -> pd.DataFrame:
+def _table(rules: list[Rule], lines: dict[str, RuleRecord], words: Words) -> pd.DataFrame:
     own = [lines.get(rule.name) for rule in rules]
     return pd.DataFrame(
         {
@@ -116,7 +117,7 @@ def _rule(rule: Rule, words: Words) -> None:
             else words("rules.never"),
         ),
     ]
-    pairs += [(words(f"param.{name}"), _written(name, value, words)) for name, value in params_of(rule).items()]
+    pairs += [(words(f"param.{name}"), rule_value(name, value, words)) for name, value in params_of(rule).items()]
     st.html(markup.facts(pairs))
     if not context.may("analyst"):
         return
@@ -135,15 +136,7 @@ def _rule(rule: Rule, words: Words) -> None:
                 st.rerun()
 
 
-def _written(name: str, value: object, words: Words) -> str:
-    if isinstance(value, tuple | list):
-        return words("count.comma").join(words.topic(str(part)) for part in value)
-    if isinstance(value, bool):
-        return words("rules.on" if value else "rules.off")
-    return words.get(f"param.{name}_{value}") or str(value)
-
-
-def _came(rule: Rule, line: BudgetLine | None, words: Words) -> None:
+def _came(rule: Rule, line: RuleRecord | None, words: Words) -> None:
     """What the rule told in the last weeks, how much of it was right, beside its budget."""
     if line is None or not line.alerts:
         st.html(markup.dim(words("rules.came_none", weeks=_WEEKS)))

@@ -75,9 +75,6 @@ class DeliveryReport:
             problems=self.problems + other.problems,
         )
 
-    def __str__(self) -> str:
-        return f"{self.sent} sent, {self.retry} to be tried again, {self.dead} failed for good"
-
 
 @dataclass
 class Pacer:

@@ -164,7 +164,7 @@ def precision(store: Store, since: datetime | None = None) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetLine:
+class RuleRecord:
     """What a rule really brought, beside the budget of a spike rule. weeks: how far back `came` looks; told alerts
     only.
 
@@ -181,7 +181,7 @@ class BudgetLine:
     calibration: Calibration | None
 
 
-def budget(store: Store, now: datetime, weeks: float = 8.0) -> list[BudgetLine]:
+def rule_records(store: Store, now: datetime, weeks: float = 8.0) -> list[RuleRecord]:
     """Alerts a week that each rule brought, how many were right, and for spike rules the false-alarm budget."""
     kept = store.setting(CALIBRATED) or {}
     alerts = store.alerts(since=now - timedelta(weeks=weeks), limit=10_000)
@@ -191,7 +191,7 @@ def budget(store: Store, now: datetime, weeks: float = 8.0) -> list[BudgetLine]:
         verdicts = [alert.verdict for alert in own if alert.verdict]
         entry = kept.get(rule.name)
         lines.append(
-            BudgetLine(
+            RuleRecord(
                 rule=rule.name,
                 budget=float(params_of(rule)["budget_per_week"]) if rule.kind is RuleKind.SPIKE else None,
                 came=len(own) / weeks,

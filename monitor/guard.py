@@ -136,9 +136,7 @@ class GuardedBackend(httpcore.NetworkBackend):
         deadline = None if timeout is None else time.monotonic() + timeout
         last: Exception = httpcore.ConnectError(f"{host} has no address")
         for address in addresses[:TRIED_ADDRESSES]:
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                raise httpcore.ConnectTimeout(f"no connection to {host} in time") from last
+            left = _time_left(deadline, host, last)
             try:
                 return self._inner.connect_tcp(address, port, left, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
@@ -181,9 +179,7 @@ class AsyncGuardedBackend(httpcore.AsyncNetworkBackend):
             addresses = self._policy.check(host, addresses)
         last: Exception = httpcore.ConnectError(f"{host} has no address")
         for address in addresses[:TRIED_ADDRESSES]:
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                raise httpcore.ConnectTimeout(f"no connection to {host} in time") from last
+            left = _time_left(deadline, host, last)
             try:
                 return await self._inner.connect_tcp(address, port, left, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
@@ -198,6 +194,14 @@ class AsyncGuardedBackend(httpcore.AsyncNetworkBackend):
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _time_left(deadline: float | None, host: str, last: Exception) -> float | None:
+    """Seconds to the deadline; None without one. Raises `ConnectTimeout` when it is over."""
+    left = None if deadline is None else deadline - time.monotonic()
+    if left is not None and left <= 0:
+        raise httpcore.ConnectTimeout(f"no connection to {host} in time") from last
+    return left
 
 
 def _resolved(ask: Callable[[], Sequence[str]], host: str) -> list[str]:

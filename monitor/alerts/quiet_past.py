@@ -8,7 +8,6 @@ switched off, the worker's signs of life.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,12 +29,11 @@ from monitor.alerts.quiet import (
     week_shapes,
 )
 from monitor.alerts.rules import in_scope, params_of
-from monitor.domain import Alert, Rule
+from monitor.domain import Alert, Rule, learned_habit
 
 Arrival = tuple[str, str, int, int]
 """(feed, empty for what came by no feed; publisher; hours since 1970; items that came in that hour)."""
 
-_HABIT_DAYS: Final = 14.0
 _LEARN_HOURS: Final = 7 * 24  # items a day are not known before
 _SHAPE_HOURS: Final = 7 * 24  # how often the shape of the week is made anew
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
@@ -43,8 +41,8 @@ _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """One feed, or all that came of a publisher by no feed. since, rate: [hours] of the last item, and items a day;
-    silent: [hours] whether it is silent at the end of the hour."""
+    """One feed, or all that came of a publisher by no feed. last: [hours] the hour of its last item, -1 before the
+    first; rate: [hours] its items a day; silent: [hours] whether it is silent at the end of the hour."""
 
     series: str
     publisher: str
@@ -123,9 +121,7 @@ def _source(
                 rate, batch_rate = early / ((hour - first) / 24), batches / ((hour - first) / 24)
         else:
             days = (hour - order[place - 1]) / 24
-            learned = 1.0 - math.exp(-days / _HABIT_DAYS)
-            rate += learned * (came[hour] / days - rate)
-            batch_rate += learned * (1 / days - batch_rate)
+            rate, batch_rate = learned_habit(rate, came[hour], days), learned_habit(batch_rate, 1, days)
         end = order[place + 1] if place + 1 < len(order) else hours
         last[hour:end], rates[hour:end] = hour, rate or 0.0
         if rate and end - hour > patience:

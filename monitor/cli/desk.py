@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from monitor.cli.common import ACTOR, moment, one_found, opened, print_json, print_table, utc_now
-from monitor.desk import budget
+from monitor.desk import rule_records
 from monitor.domain import Alert
 from monitor.errors import AlertError
 from monitor.review import alert_precision, export_verdicts
@@ -57,7 +57,7 @@ def add_parsers(commands: Any) -> None:
 def list_rules(_: argparse.Namespace) -> int:
     with opened() as app:
         app.prepare()
-        came = {line.rule: line for line in budget(app.store, utc_now())}
+        came = {line.rule: line for line in rule_records(app.store, utc_now())}
         print_table(
             ("name", "kind", "scope", "severity", "enabled", "a week", "budget", "right"),
             [

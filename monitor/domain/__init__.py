@@ -37,6 +37,7 @@ from monitor.domain.counting import (
     series_of_topic,
 )
 from monitor.domain.feeds import (
+    HABIT_DAYS,
     ArticleDraft,
     DateQuality,
     Feed,
@@ -46,6 +47,7 @@ from monitor.domain.feeds import (
     ParsedFeed,
     PollRecord,
     PollResult,
+    learned_habit,
 )
 from monitor.domain.notices import (
     ChannelConfig,
@@ -66,6 +68,7 @@ from monitor.domain.reading import (
 
 __all__ = [
     "ALL",
+    "HABIT_DAYS",
     "OTHER",
     "AddCounts",
     "Alert",
@@ -109,6 +112,7 @@ __all__ = [
     "Transition",
     "TransitionKind",
     "Verdict",
+    "learned_habit",
     "series_of",
     "series_of_entity",
     "series_of_topic",

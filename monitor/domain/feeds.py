@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -33,6 +34,15 @@ class NewFeed:
     enabled: bool = True
     sample: bool = False  # our own sample news; removed with one click
     note: str = ""  # for example "unverified" for an address nobody has reached yet
+
+
+HABIT_DAYS = 14.0
+"""How long a habit remembers."""
+
+
+def learned_habit(known: float, brought: float, days: float) -> float:
+    """A habit of so much a day, after so many days (more than 0) that brought so much: the past fades."""
+    return known + (1.0 - math.exp(-days / HABIT_DAYS)) * (brought / days - known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from monitor.domain import ArticleDraft, DateQuality, Feed, FeedState
+from monitor.domain import HABIT_DAYS, ArticleDraft, DateQuality, Feed, FeedState, learned_habit
 from monitor.feeds.caching import CAP_S
 
 SHORTEST_S = 300.0
@@ -16,7 +16,6 @@ LONGEST_S = 3600.0
 SAMPLE_S = 5.0  # our own sample feeds on loopback: a newcomer watches the news come in
 LONGEST_BACK_OFF_S = 12 * 3600.0
 _LOOKS_PER_ITEM = 3.0  # so that an item is on average seen after a sixth of the time between two
-_HABIT_DAYS = 14.0  # how long a habit remembers
 _ONE_BATCH = timedelta(seconds=LONGEST_S)  # items that follow each other within this come in one poll
 _MISSED_ITEMS = 10.0  # so many must be missing before a feed is judged silent,
 _MISSED_BATCHES = 3.0  # and so many batches,
@@ -98,8 +97,7 @@ def _learned(feed: Feed, known: float, brought: int, now: datetime) -> float:
     days = (now - (feed.last_item or feed.last_success or now)).total_seconds() / 86_400.0
     if days <= 0 or not brought:
         return known
-    share = 1.0 - math.exp(-days / _HABIT_DAYS)
-    return known + share * (brought / days - known)
+    return learned_habit(known, brought, days)
 
 
 def pace(items_per_day: float | None, last_item: datetime | None, now: datetime) -> float | None:
@@ -107,7 +105,7 @@ def pace(items_per_day: float | None, last_item: datetime | None, now: datetime)
     asked every five minutes for a year."""
     if items_per_day is None or last_item is None:
         return items_per_day
-    return items_per_day * math.exp(-max(0.0, (now - last_item).total_seconds() / 86_400.0) / _HABIT_DAYS)
+    return items_per_day * math.exp(-max(0.0, (now - last_item).total_seconds() / 86_400.0) / HABIT_DAYS)
 
 
 def _times(drafts: Sequence[ArticleDraft]) -> list[datetime]:

@@ -193,17 +193,16 @@ class CountsPart(SumsPart):
     def named_in_title(self, story_ids: Sequence[str]) -> dict[str, frozenset[str]]:
         """Story id → the watched entities that the title of one of its articles names; stories without are left out."""
         found: dict[str, set[str]] = {}
-        for part in chunks(story_ids):
-            query = (
-                select(stories.c.key, entities.c.name)
-                .join(articles, articles.c.story == stories.c.id)
-                .join(mentions, (mentions.c.article_id == articles.c.id) & (mentions.c.place == "title"))
-                .join(entities, entities.c.id == mentions.c.entity_id)
-                .where(stories.c.key.in_(part))
-                .distinct()
-            )
-            with self.read() as connection:
-                for key, name in connection.execute(query):
+        query = (
+            select(stories.c.key, entities.c.name)
+            .join(articles, articles.c.story == stories.c.id)
+            .join(mentions, (mentions.c.article_id == articles.c.id) & (mentions.c.place == "title"))
+            .join(entities, entities.c.id == mentions.c.entity_id)
+            .distinct()
+        )
+        with self.read() as connection:
+            for part in chunks(story_ids):
+                for key, name in connection.execute(query.where(stories.c.key.in_(part))):
                     found.setdefault(key, set()).add(name)
         return {key: frozenset(names) for key, names in found.items()}
 

@@ -139,7 +139,7 @@ def test_a_false_alarm_is_a_verdict_and_resolves(settled: Newsroom, alert: Alert
 
 def test_the_budget_stands_beside_what_came(settled: Newsroom, alert: Alert) -> None:
     desk.judge(settled.store, alert.id, True, "ana", LATER)
-    line, *others = sorted(desk.budget(settled.store, LATER), key=lambda line: line.rule != "negative-spike")
+    line, *others = sorted(desk.rule_records(settled.store, LATER), key=lambda line: line.rule != "negative-spike")
     assert [other.budget for other in others] == [None, None, None]
     told = [a for a in settled.spikes() if a.inhibited_by is None]
     assert (line.rule, line.budget, line.alerts, line.right, line.judged) == ("negative-spike", 2.5, len(told), 1, 1)

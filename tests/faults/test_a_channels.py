@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import ssl
 import threading
 from dataclasses import replace
 from email import message_from_bytes
@@ -22,7 +21,7 @@ from monitor.guard import AddressPolicy
 from monitor.notify.post import READ_LIMIT, Outside
 from monitor.notify.redact import Redactor
 from tests.faults.outbox import Desk, desk, send_one, store  # noqa: F401
-from tests.notify.certificates import self_signed
+from tests.notify.certificates import self_signed, server_context
 from tests.notify.conftest import BASE, NOW, SPIKE, evidence, loopback, nothing_private, story, transition  # noqa: F401
 from tests.notify.servers import Answer, Mailbox, hook_server, mail_relay, only_password
 from tests.tools import free_port
@@ -231,15 +230,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return self_signed(tmp_path_factory.mktemp("tls"))
 
 
-def _tls(certificate: tuple[Path, Path]) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    return context
-
-
 def test_A8_starttls_with_a_login_and_a_private_certificate(loopback: Outside, certificate: tuple[Path, Path]):
     options = {
-        "tls_context": _tls(certificate),
+        "tls_context": server_context(certificate),
         "require_starttls": True,
         "auth_required": True,
         "authenticator": only_password("s3cret-word"),

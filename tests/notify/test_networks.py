@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from monitor.domain import Message, SendOutcome, Severity
 from monitor.notify.factory import build_channel, build_with
 from monitor.notify.post import Outside
-from tests.notify.certificates import self_signed
+from tests.notify.certificates import self_signed, server_context
 from tests.notify.conftest import channel
 from tests.notify.servers import Mailbox, hook_server, mail_relay, tunnel_proxy
 
@@ -19,12 +18,6 @@ from tests.notify.servers import Mailbox, hook_server, mail_relay, tunnel_proxy
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return self_signed(tmp_path_factory.mktemp("tls"))
-
-
-def _context(certificate: tuple[Path, Path]) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    return context
 
 
 def _send(kind: str, outside: Outside, **options: str) -> SendOutcome:
@@ -36,7 +29,7 @@ def _send(kind: str, outside: Outside, **options: str) -> SendOutcome:
 def test_a_private_certificate_authority_is_trusted_when_it_is_named(
     kind: str, certificate: tuple[Path, Path], loopback: Outside
 ):
-    with hook_server(tls=_context(certificate)) as hook:
+    with hook_server(tls=server_context(certificate)) as hook:
         url = hook.url.replace("https:", "jsons:") if kind == "apprise" else hook.url
         trusting = replace(loopback, ca_bundle=str(certificate[0]))
         assert _send(kind, trusting, url=url).status == "sent"
@@ -46,7 +39,7 @@ def test_a_private_certificate_authority_is_trusted_when_it_is_named(
 
 @pytest.mark.parametrize("kind", ["webhook", "apprise"])
 def test_messages_go_through_the_egress_proxy(kind: str, certificate: tuple[Path, Path], loopback: Outside):
-    with hook_server(tls=_context(certificate)) as hook, tunnel_proxy() as proxy:
+    with hook_server(tls=server_context(certificate)) as hook, tunnel_proxy() as proxy:
         url = hook.url.replace("https:", "jsons:") if kind == "apprise" else hook.url
         login = proxy.url.replace("//", "//desk:pr0xypass@")
         outcome = _send(kind, replace(loopback, ca_bundle=str(certificate[0]), proxy=login), url=url)
@@ -75,7 +68,7 @@ def test_an_internal_relay_needs_its_network_named(loopback: Outside, nothing_pr
 
 
 def test_a_relay_that_speaks_tls_from_the_start(certificate: tuple[Path, Path], loopback: Outside):
-    with mail_relay(Mailbox(), ssl_context=_context(certificate)) as box:
+    with mail_relay(Mailbox(), ssl_context=server_context(certificate)) as box:
         options = {"host": "127.0.0.1", "port": str(box.port), "security": "tls"}
         options |= {"sender": "h@bank.example", "to": "r@bank.example"}
         assert _send("email", replace(loopback, ca_bundle=str(certificate[0])), **options).status == "sent"

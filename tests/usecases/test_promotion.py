@@ -2,123 +2,23 @@
 
 from __future__ import annotations
 
-import random
 import shutil
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from models import registry
-from models.backend import Classifier, Prediction, join_title_and_summary
-from models.dataset import load_file
-from models.errors import CheckpointError, DataError
-from models.gate import LabelledText, compare, figures, mcnemar_worse
-from models.labels import SENTIMENTS, SEVERE_TOPICS, TOPICS
+from models.backend import Classifier
+from models.errors import CheckpointError
+from models.labels import SEVERE_TOPICS
 from monitor.errors import NotAllowedError, PromotionError
-from monitor.promotion import FROZEN, MIN_VERDICTS, frozen_rows, measure, promote, rollback, served_versions
+from monitor.promotion import MIN_VERDICTS, promote, rollback, served_versions
 from monitor.store.base import Store
 from tests.scripted_classifier import ScriptedClassifier
-from tests.usecases.newsroom import Newsroom, prediction
-
-ROWS = frozen_rows()
-GOLD = {row.text: row for row in ROWS}
-
-
-class Pupil:
-    """Knows the frozen set by heart, but for what it is told to get wrong. Any other text is neutral and `other`.
-
-    blind: topics that it never names. misses: share of sentiments that it gets wrong, drawn by `seed`.
-    """
-
-    def __init__(
-        self,
-        version: str,
-        *,
-        blind: Sequence[str] = (),
-        misses: float = 0.0,
-        seed: int = 1,
-        languages: Sequence[str] = ("en",),
-        silent: Sequence[str] = (),
-    ) -> None:
-        self._version = version
-        self._languages = tuple(languages)
-        self._blind = set(blind)
-        self._silent = set(silent)
-        draw = random.Random(seed)
-        self._wrong = {text for text in GOLD if draw.random() < misses}
-
-    @property
-    def version(self) -> str:
-        return self._version
-
-    @property
-    def languages(self) -> tuple[str, ...]:
-        return self._languages
-
-    def predict(self, texts: Sequence[str]) -> list[Prediction | None]:
-        return [None if text in self._silent else self._one(text) for text in texts]
-
-    def _one(self, text: str) -> Prediction:
-        row = GOLD.get(text) or LabelledText(text=text, sentiment="neutral", topics=("other",))
-        sentiment = row.sentiment or "neutral"
-        if text in self._wrong:
-            sentiment = SENTIMENTS[(SENTIMENTS.index(sentiment) + 1) % 3]
-        topics = tuple(topic for topic in row.topics if topic not in self._blind) or ("other",)
-        return prediction(sentiment, topics, version=self._version)
-
-
-def shelf(*classifiers: Classifier) -> Callable[[str], Classifier]:
-    """Opens these versions, and refuses any other as the registry does."""
-    there = {one.version: one for one in classifiers}
-
-    def open_classifier(version: str) -> Classifier:
-        if version not in there:
-            raise CheckpointError(f"no checkpoint called {version!r}")
-        return there[version]
-
-    return open_classifier
-
-
-def live(store: Store) -> str | None:
-    found = store.live_model()
-    return found[0] if found else None
-
-
-# ── the frozen set ───────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_the_frozen_set_follows_the_guide_and_covers_every_topic() -> None:
-    rows = load_file(FROZEN)
-    assert len(rows) >= 250
-    assert len({row.text for row in rows}) == len(rows)
-    assert all(row.sentiment is not None and row.topics for row in rows)
-    carried = Counter(TOPICS[topic] for row in rows for topic in row.topics)
-    assert all(carried[topic] >= 10 for topic in TOPICS)
-    assert all(carried[topic] >= 20 for topic in SEVERE_TOPICS)
-    assert set(Counter(row.sentiment for row in rows)) == {0, 1, 2}
-
-
-def test_a_broken_frozen_set_is_named_with_its_line(
-    store: Store, room: Newsroom, now: datetime, tmp_path: Path
-) -> None:
-    room.serves("v1")
-    broken = tmp_path / "frozen.csv"
-    broken.write_text("text,sentiment,topics\nAcme defaults,bad,credit_distress\n", encoding="utf-8")
-    with pytest.raises(DataError, match="line 2, column sentiment"):
-        promote(
-            store,
-            "v2",
-            "ann",
-            now,
-            role="admin",
-            open_classifier=shelf(Pupil("v1"), Pupil("v2")),
-            frozen=broken,
-        )
-    assert live(store) == "v1"
-
+from tests.usecases.newsroom import Newsroom
+from tests.usecases.pupil import ROWS, Pupil, live, shelf
 
 # ── the gate ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -398,60 +298,3 @@ def test_a_folder_under_another_name_is_not_promoted(sound: Path, store: Store, 
             open_classifier=lambda _: registry.open_classifier(sound, backend="onnx", threads=1),
         )
     assert live(store) is None
-
-
-# ── the statistic ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_the_exact_test_has_the_values_of_the_binomial_table() -> None:
-    assert mcnemar_worse(6, 0) == pytest.approx(1 / 64)
-    assert mcnemar_worse(5, 1) == pytest.approx(7 / 64)
-    assert mcnemar_worse(0, 9) == pytest.approx(1.0)
-    assert mcnemar_worse(0, 0) == 1.0
-
-
-def test_one_version_compared_with_itself_is_never_worse() -> None:
-    answers = Pupil("v1", misses=0.3).predict([row.text for row in ROWS])
-    comparison = compare(ROWS, answers, answers)
-    assert comparison.worse == ()
-    assert {one.p_value for one in comparison.slices} == {1.0}
-
-
-def test_rows_without_labels_are_not_asked_about() -> None:
-    rows = [LabelledText(text="a", sentiment="negative"), LabelledText(text="b", topics=("litigation",))]
-    answers = [prediction("negative", ("litigation",)), prediction("negative", ("litigation",))]
-    assert figures(rows, answers) == (1.0, 1.0)
-    assert [one.n for one in compare(rows, answers, answers).slices][:3] == [1, 1, 1]
-    assert figures([LabelledText(text="a")], [None]) == (None, None)
-
-
-def test_equal_versions_are_refused_less_than_once_in_six(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.gate.RESAMPLES", 80)
-    refused = sum(bool(compare(ROWS, student(2 * k), student(2 * k + 1)).worse) for k in range(90))
-    assert refused < 90 / 6
-
-
-def student(seed: int) -> list[Prediction | None]:
-    """Answers with the errors of a good model, each seed with its own: the hardest case, since no two share any."""
-    draw = random.Random(seed)
-    found: list[Prediction | None] = []
-    for row in ROWS:
-        sentiment = row.sentiment if draw.random() > 0.16 else draw.choice(SENTIMENTS)
-        topics = [topic for topic in row.topics if draw.random() > 0.18]
-        if draw.random() < 0.2:
-            topics.append(draw.choice(TOPICS))
-        found.append(prediction(sentiment or "neutral", tuple(dict.fromkeys(topics)) or ("other",)))
-    return found
-
-
-def test_measure_gives_the_two_figures_of_the_model_page() -> None:
-    accuracy, micro_f1 = measure(Pupil("v1", blind=["other"]))
-    assert accuracy == 1.0
-    assert micro_f1 == pytest.approx(1.0)
-    assert measure(ScriptedClassifier())[0] is not None
-
-
-def test_a_text_is_joined_as_the_product_joins_it() -> None:
-    with_summary = [row for row in load_file(FROZEN) if row.summary]
-    assert with_summary
-    assert {join_title_and_summary(row.text, row.summary) for row in with_summary} <= GOLD.keys()
