@@ -46,7 +46,8 @@ def _inbox(state: str) -> None:
         )
     shared = "alert" in st.query_params
     if not alerts and not shared:
-        widgets.empty(words("alerts.none"), words("alerts.none_hint", n=len(reads.rules())))
+        watching = sum(rule.enabled for rule in reads.rules())
+        widgets.empty(words("alerts.none"), words("alerts.none_hint", n=watching))
         return
     left, right = st.columns(2, gap="medium")
     with left:
