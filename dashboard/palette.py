@@ -22,7 +22,7 @@ INK_DARK: Final = "#B4BEC8"
 
 SENTIMENT: Final = {"negative": NEGATIVE, "neutral": NEUTRAL, "positive": POSITIVE}
 MARK: Final = {"negative": "▼", "neutral": "■", "positive": "▲"}
-SEVERITY: Final = {"info": POSITIVE, "warning": "#C79A1B", "critical": NEGATIVE}
+SEVERITY: Final = {"info": POSITIVE, "warning": "#A87F14", "critical": NEGATIVE}
 SEVERITY_MARK: Final = {"info": "○", "warning": "◐", "critical": "●"}
 
 SERIES: Final = ("#2F7FBF", "#D9622B", "#3F9C8A", "#B8860B", "#8A6BB1", "#5B6B7B")
