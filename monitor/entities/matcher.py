@@ -7,9 +7,15 @@ Chinese, which has no word breaks, any occurrence counts.
 An alias of one word that is written with a capital never matches small letters ("Strides", not "made good strides").
 It is matched with exactly its case when it could be another word: a short one, a ticker, one in capitals, or a common
 English word ("Knight", "Turkey", "BP"); and a common word counts in a headline in title case only at its start, for
-there every word has a capital.
+there every word has a capital. In a headline that is all capitals, so may these be.
 
-What this does not do: tell a company from a person of that name, or from a common word that opens a sentence.
+What stands around a match may speak against it (`context.py`): a person's name, a fund or a place named after the
+company, another company of its group. Which of two is meant by "Acme" in "Acme Energy" the watchlist tells: where it
+knows a longer name ("Acme Bank"), of the same entity or of another one, other lines of business are others; where it
+knows none, the mention stands, less surely.
+
+What this does not do: tell a company from a person who is named nowhere but in passing, or from a common word that
+opens a sentence.
 """
 
 from __future__ import annotations
@@ -17,19 +23,22 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import ahocorasick
 
 from monitor.domain import Entity, Mention
+from monitor.entities import context
 from monitor.entities.common_words import COMMON_WORDS
+from monitor.entities.company_words import LINES
 
 TITLE, LEAD = "title", "lead"
 _LEAD_LENGTH = 600
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-_WORD = re.compile(r"[A-Za-z][\w'-]*")
 _WEIGHT = {TITLE: 1.0, LEAD: 0.8}
+_MARKED = 0.9  # how sure a ticker is that is marked as one
+_UNSETTLED = 0.6  # and a name that goes on with a line of business of which the watchlist knows nothing
 
 
 class _Case(Enum):
@@ -45,6 +54,8 @@ class _Alias:
     text: str  # as it is written
     case: _Case
     sure: float
+    own: frozenset[str] = frozenset()  # lines of business with which longer names of the entity go on
+    shared: bool = False  # another watched entity's name goes on from here with a line of business
 
 
 class Matcher:
@@ -52,10 +63,19 @@ class Matcher:
 
     def __init__(self, entities: Sequence[Entity]) -> None:
         self._automaton = ahocorasick.Automaton()
+        self._tickers: dict[str, list[_Alias]] = {}
         by_key: dict[str, list[_Alias]] = {}
+        longer = _longer_names(entities)
         for entity in entities:
             for alias in _aliases(entity):
-                by_key.setdefault(_fold(alias.text), []).append(alias)
+                key = _fold(alias.text)
+                onward = longer.get(key, ())
+                own = frozenset(line for owner, line in onward if owner == entity.id)
+                shared = any(owner != entity.id for owner, _ in onward)
+                by_key.setdefault(key, []).append(replace(alias, own=own, shared=shared) if onward else alias)
+            if entity.ticker:
+                ticker = entity.ticker.upper().partition(".")[0]
+                self._tickers.setdefault(ticker, []).append(_Alias(entity.id, entity.ticker, _Case.EXACT, _MARKED))
         for key, aliases in by_key.items():
             self._automaton.add_word(key, (len(key), tuple(aliases)))
         self._empty = not by_key
@@ -79,24 +99,36 @@ class Matcher:
 
     def _search(self, text: str) -> list[_Alias]:
         plain = _same_length(text)
-        folded = _fold_same_length(plain)
         hits = []
-        for last, (length, aliases) in self._automaton.iter(folded):
+        for last, (length, aliases) in self._automaton.iter(_fold_same_length(plain)):
             start, end = last + 1 - length, last + 1
-            if _bounded(plain, start, end):
-                written = plain[start:end]
-                inside_title_case = start > 0 and _in_title_case(plain)
-                fitting = [alias for alias in aliases if _fits(alias, written, inside_title_case)]
+            if _edge(plain, start - 1, start) and _edge(plain, end - 1, end):
+                fitting = [fit for alias in aliases if (fit := _fit(alias, plain, start, end))]
                 if fitting:
                     hits.append((start, end, fitting))
         hits.sort(key=lambda hit: (hit[0] - hit[1], hit[0]))
         taken: list[tuple[int, int]] = []
-        found = []
+        found: list[_Alias] = []
         for start, end, fitting in hits:
             if all(end <= other_start or start >= other_end for other_start, other_end in taken):
                 taken.append((start, end))
-                found.extend(fitting)
+                found.extend(kept for alias in fitting if (kept := _settled(alias, plain, start, end)))
+        if self._tickers:
+            for _, _, ticker in context.marked_tickers(plain):
+                found.extend(self._tickers.get(ticker, ()))
         return found
+
+
+def _longer_names(entities: Sequence[Entity]) -> dict[str, set[tuple[int, str]]]:
+    """From the beginnings of names that go on with a line of business to (whose name it is, which line)."""
+    found: dict[str, set[tuple[int, str]]] = {}
+    for entity in entities:
+        for name in (entity.name, *entity.aliases):
+            words = _fold(" ".join(name.split())).split(" ")
+            for place, word in enumerate(words[1:], start=1):
+                if word in LINES:
+                    found.setdefault(" ".join(words[:place]), set()).add((entity.id, word))
+    return found
 
 
 def _aliases(entity: Entity) -> list[_Alias]:
@@ -107,7 +139,7 @@ def _aliases(entity: Entity) -> list[_Alias]:
     for name, ticker in names:
         text = " ".join(unicodedata.normalize("NFKC", name).split())
         if len(text) < 2 or (ticker and len(text) < 3):
-            continue  # one letter, or a ticker such as F or GM, says nothing in running text
+            continue  # one letter, or a ticker such as F or GM, says nothing in running text where it is not marked
         found.setdefault(text, _Alias(entity.id, text, *_caution(text, ticker)))
     return list(found.values())
 
@@ -127,26 +159,55 @@ def _caution(text: str, ticker: bool) -> tuple[_Case, float]:
     return _Case.ANY, 0.95
 
 
-def _fits(alias: _Alias, written: str, inside_title_case: bool) -> bool:
+def _fit(alias: _Alias, text: str, start: int, end: int) -> _Alias | None:
+    """The alias where a place is written as it must be, else None."""
+    written = text[start:end]
     if alias.case is _Case.ANY:
-        return True
+        return alias
     if alias.case is _Case.CAPITAL:
-        return written != written.lower()
-    return _same_length(alias.text) == written and not (alias.case is _Case.WORD and inside_title_case)
+        return alias if written != written.lower() else None
+    exact = _same_length(alias.text)
+    if written == exact:
+        return None if alias.case is _Case.WORD and not _speaks(text, start) else alias
+    if written == exact.upper() and _shouted(text):
+        return alias if alias.case is _Case.EXACT or start == 0 else None
+    return None
 
 
-def _in_title_case(text: str) -> bool:
-    """Whether most longer words have a capital, so that a capital says nothing."""
-    words = [word for word in _WORD.findall(text) if len(word) > 3]
-    return len(words) >= 3 and sum(word[0].isupper() for word in words) >= 0.75 * len(words)
+def _speaks(text: str, start: int) -> bool:
+    """Whether the capital of a common word says something: not within a headline in title case, nor at the end of
+    another name."""
+    clause = context.clause_of(text, start)
+    if context.in_title_case(clause):
+        return text.find(clause) == start
+    return not context.continues_a_name(text, start)
 
 
-def _bounded(text: str, start: int, end: int) -> bool:
-    """Whether the match ends where words end. Between Chinese characters every place is such an end."""
-    return _edge(text, start - 1, start) and _edge(text, end - 1, end)
+def _settled(alias: _Alias, text: str, start: int, end: int) -> _Alias | None:
+    """The alias, less sure or None where the words around the place speak for another bearer of the name."""
+    if _CJK.search(alias.text):
+        return alias
+    if context.is_fund_or_namesake(text, end) or context.is_contact(text, end):
+        return None
+    name = _fold(alias.text)
+    line = context.line_after(text, end)
+    if line and not any(context.akin(line, own) for own in alias.own):
+        if not context.in_title_case(context.clause_of(text, start)):
+            last = name.rpartition(" ")[2] if " " in name else ""
+            if alias.own or alias.shared or (last in LINES and not context.akin(line, last)):
+                return None
+        if context.is_quoted_arm(text, start, line):
+            return None
+        return replace(alias, sure=min(alias.sure, _UNSETTLED))
+    return None if " " not in name and context.is_person(text, start, end) else alias
+
+
+def _shouted(text: str) -> bool:
+    return text.isupper() and text.count(" ") >= 2
 
 
 def _edge(text: str, left: int, right: int) -> bool:
+    """Whether a word ends between two places. Between Chinese characters every place is such an end."""
     if left < 0 or right >= len(text):
         return True
     one, other = text[left], text[right]

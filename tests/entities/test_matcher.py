@@ -38,6 +38,30 @@ def test_the_longest_name_wins_over_one_inside_it() -> None:
     assert {mention.entity_id for mention in both.mentions("Acme and Acme Bank Polska part ways")} == {1, 2}
 
 
+def test_what_a_name_goes_on_with_is_judged_by_what_the_watchlist_knows() -> None:
+    alone = Entity(id=1, name="Acme")
+    (open_question,) = Matcher([alone]).mentions("Acme Energy cuts jobs")
+    assert open_question.confidence < Matcher([alone]).mentions("Acme cuts jobs")[0].confidence
+    sister = Matcher([alone, Entity(id=2, name="Acme Motors")])
+    assert {mention.entity_id for mention in sister.mentions("Acme Energy cuts jobs")} == set()
+    assert {mention.entity_id for mention in sister.mentions("Acme Motors cuts jobs")} == {2}
+    assert {mention.entity_id for mention in sister.mentions("Acme Ltd cuts jobs")} == {1}
+    assert {mention.entity_id for mention in sister.mentions("Acme energy costs rise")} == {1}
+    assert named(ACME, "Acme Energy cuts jobs") == []
+
+
+def test_another_company_of_the_group_does_not_leave_a_shorter_name_behind() -> None:
+    group = Matcher([Entity(id=1, name="Acme"), Entity(id=2, name="Acme Motors")])
+    assert group.mentions("Acme Motors Finance loses its licence") == ()
+
+
+def test_a_ticker_of_one_letter_counts_where_it_is_marked_as_one() -> None:
+    ford = Entity(id=1, name="Ford Motor", ticker="F")
+    assert named(ford, "The carmaker (NYSE: F) cuts jobs") == [("title", "F")]
+    assert named(ford, "Grade F steel is short") == []
+    assert named(Entity(id=1, name="中国平安", ticker="601318"), "保险股（601318.SH）下跌") == [("title", "601318")]
+
+
 def test_two_entities_of_one_name_are_both_named() -> None:
     both = Matcher([Entity(id=1, name="Orion One", aliases=("Orion Capital",)), Entity(id=2, name="Orion Capital")])
     assert {mention.entity_id for mention in both.mentions("Orion Capital halts redemptions")} == {1, 2}
