@@ -11,6 +11,7 @@ import json
 import os
 import random
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -66,7 +67,12 @@ def add_parser(subparsers: Any) -> None:
     add("--early-stopping", type=int, metavar="N", help="stop after N evaluations without gain; keeps the best")
     add("--evaluate-every", type=int, default=500, help="steps between scores on the development part")
     add("--save-every", type=int, default=150, help="steps between checkpoints")
-    add("--precision", choices=("fp32", "fp16", "bf16"), default="fp32", help="mixed precision; bf16 also on a CPU")
+    add(
+        "--precision",
+        choices=("fp32", "fp16", "bf16"),
+        default="fp32",
+        help="mixed precision; bf16 where the CPU has it",
+    )
     add("--compile", action="store_true", help="compile the encoder: needs a C++ compiler, twice as fast on a CPU")
     add("--quantise-aware", action="store_true", help="train with the rounding of the int8 export: a last phase")
     add("--sentiment-weight", type=float, default=1.0, help="of the sentiment loss beside that of the topics")
@@ -88,10 +94,10 @@ def add_parser(subparsers: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def unlabelled_rows(paths: list[Path], corpus: Corpus) -> list[Example]:
+def unlabelled_rows(files: Mapping[Path, list[Example]], corpus: Corpus) -> list[Example]:
     """Rows of these files without the texts that are held out in `corpus`, or labelled there already."""
     labelled = {normalise(example.text) for example in corpus.examples}
-    rows = {normalise(row.text): row for path in paths for row in load_unlabelled(path)}
+    rows = {normalise(row.text): row for read in files.values() for row in read}
     return [row for text, row in rows.items() if text not in labelled]
 
 
@@ -236,6 +242,8 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
     from models.network import HeadwindModel, LossWeights, resolve_base
     from models.trainer import Budget, HeadwindTrainer, product_metrics
 
+    if args.precision == "bf16" and not (torch.cuda.is_available() or torch.ops.mkldnn._is_mkldnn_bf16_supported()):
+        print("--precision bf16: this CPU only emulates bf16; fp32 is many times faster here", file=sys.stderr)
     set_seed(args.seed)
     output: Path = args.output
     output.mkdir(parents=True, exist_ok=True)
@@ -243,7 +251,8 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
     model = build_model(args, corpus)
     tokenizer = AutoTokenizer.from_pretrained(resolve_base(args.base), trust_remote_code=False)
     training, development = corpus.part("train"), corpus.part("dev", product_only=True)
-    unlabelled = unlabelled_rows(args.unlabelled, corpus)
+    archives = {path: load_unlabelled(path) for path in args.unlabelled}
+    unlabelled = unlabelled_rows(archives, corpus)
     if args.mlm:
         from models.pretrain import masked_language_rounds
 
@@ -338,7 +347,7 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
     save_network(quantise.plain(methods.merged(model)), tokenizer, final)
     description = {
         "arguments": {key: _plain(value) for key, value in vars(args).items() if key not in ("run", "command")},
-        "files": [*corpus.files, *_further_files(args)],
+        "files": [*corpus.files, *_further_files(archives, args.lessons)],
         "before": _phase_before(args.base),
         "metrics": {key: float(value) for key, value in outcome.metrics.items()},
         "history": trainer.state.log_history,
@@ -349,19 +358,19 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
     return final
 
 
-def _further_files(args: argparse.Namespace) -> list[dict[str, Any]]:
+def _further_files(archives: Mapping[Path, list[Example]], with_lessons: bool) -> list[dict[str, Any]]:
     """What a run read beside the labelled files, as `Corpus.files` says it."""
     found = [
         {
             "name": path.name.split(".")[0],
             "licence": "of its publishers",
-            "rows": len(load_unlabelled(path)),
+            "rows": len(rows),
             "sha256": file_sha256(path),
             "used_for": "texts without labels",
         }
-        for path in args.unlabelled
+        for path, rows in archives.items()
     ]
-    if args.lessons:
+    if with_lessons:
         path = Path(__file__).with_name("lessons.py")
         said = {"name": "lessons", "licence": "of this project", "rows": len(lessons()), "sha256": file_sha256(path)}
         found.append({**said, "used_for": "sentiment"})

@@ -13,7 +13,7 @@ import torch
 
 from models.augment import Augmenter
 from models.behaviour import EXPECTED
-from models.dataset import normalise
+from models.dataset import load_unlabelled, normalise
 from models.errors import ModelError
 from models.export import origin_of
 from models.lessons import lessons
@@ -123,7 +123,8 @@ def test_no_held_out_text_comes_back_without_its_label(ground: Path, tmp_path: P
     held_out = corpus.part("test")[0].text
     archive = tmp_path / "archive.csv"
     archive.write_text(f"text\n{held_out.upper()}\nFerry line halts winter service\n", "utf-8")
-    assert [row.text for row in unlabelled_rows([archive], corpus)] == ["Ferry line halts winter service"]
+    rows = unlabelled_rows({archive: load_unlabelled(archive)}, corpus)
+    assert [row.text for row in rows] == ["Ferry line halts winter service"]
 
 
 def test_the_lessons_are_balanced_and_hold_no_sentence_of_the_behaviour_suite() -> None:
