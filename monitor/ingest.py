@@ -182,7 +182,7 @@ def _settle(store: Store, index: StoryIndex, matcher: Matcher, event: _Event, no
                 spoken = main_language([article.language for article in articles], feed.language)
                 record = replace(record, language=spoken)
             counts = store.record_poll(record, articles)
-            index.newest = store.newest_article()
+            index.newest = max(index.newest, counts.newest)
         return PollResult(feed=feed, new=counts.new, revised=counts.revised, seen=counts.seen)
     except StoreBusyError as error:
         # Nothing was written and the validators are the old ones: the next round brings the same items again.

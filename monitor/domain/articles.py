@@ -64,6 +64,7 @@ class AddCounts:
     new: int = 0
     revised: int = 0
     seen: int = 0  # already there, unchanged
+    newest: int = 0  # highest id that was given to a new article, 0 where none came
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from functools import lru_cache
 from typing import TypeVar
 
+import feedparser
+import feedparser.mixin
 from pebble import ProcessExpired, ProcessPool
 
 from monitor.domain import Fetched, ParsedFeed
@@ -99,7 +102,7 @@ class ParserPool:
                     max_workers=self._workers,
                     max_tasks=self._documents,
                     context=context,
-                    initializer=_limit_memory,
+                    initializer=_prepare,
                     initargs=[self._memory_mb],
                 )
             return self._pool
@@ -117,9 +120,14 @@ class ParserPool:
             return FeedError(f"the parser failed on the document: {type(error).__name__}", kind="parser")
 
 
-def _limit_memory(megabytes: int) -> None:
+def _prepare(megabytes: int) -> None:
     limit = megabytes * 2**20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    # feedparser joins a document's address with itself again for each element, a seventh of its time. Joining two
+    # strings is a pure function, so its last answers are kept.
+    for name in ("make_safe_absolute_uri", "_urljoin"):
+        if (join := getattr(feedparser.mixin, name, None)) is not None:
+            setattr(feedparser.mixin, name, lru_cache(maxsize=256)(join))
 
 
 def _parse(body: bytes, content_type: str, url: str) -> ParsedFeed:

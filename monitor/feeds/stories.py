@@ -10,7 +10,7 @@ What this does not do: recognise an event told in quite different words. Two sto
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.domain import Article
-from monitor.feeds.title_match import LOOSE, Title, gram_likeness, normalise, same_story
+from monitor.feeds.title_match import LOOSE, Title, gram_likeness, normalise, same_story, worth_comparing
 
 WINDOW = timedelta(hours=72)
 REMEMBERED = WINDOW + timedelta(hours=12)
@@ -40,7 +40,7 @@ class Item:
     feed_id: int | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Entry:
     title: Title
     published: float
@@ -134,23 +134,23 @@ class StoryIndex:
 
     def _best(self, title: Title, published: float, bands: tuple[int, ...]) -> _Entry | None:
         """The article that is most surely the same story, within the window of that story's first article."""
-        candidates: dict[int, _Entry] = {}
+        candidates: dict[_Entry, None] = {}  # a set that keeps its order
         equal = self._by_text.get(title.text)
         if equal is not None:
-            candidates[id(equal)] = equal
+            candidates[equal] = None
         for band in bands:
             if len(candidates) >= _CANDIDATES:
                 break
             bucket = self._buckets.get(band)
             if bucket:
-                candidates.update((id(entry), entry) for entry in bucket[-_BUCKET:])
+                candidates.update(dict.fromkeys(bucket[-_BUCKET:]))
+        inside = [entry for entry in candidates if abs(published - (entry.first or entry).published) <= self._window_s]
+        apart = [published - entry.published for entry in inside]
         best, best_score = None, 0.0
-        for entry in candidates.values():
-            first = entry.first or entry
-            if abs(published - first.published) > self._window_s:
-                continue
-            score = same_story(title, entry.title, published - entry.published)
-            if score > best_score and (first is entry or gram_likeness(title, first.title) >= LOOSE):
+        for place, common in worth_comparing(title, [entry.title for entry in inside], apart):
+            entry = inside[place]
+            score = same_story(title, entry.title, apart[place], common)
+            if score > best_score and (entry.first is None or gram_likeness(title, entry.first.title) >= LOOSE):
                 best, best_score = entry, score
         return best
 
@@ -180,6 +180,12 @@ def _bands(titles: Sequence[Title]) -> list[tuple[int, ...]]:
     return found
 
 
+def _functions_at_once(hashes: int) -> Iterator[slice]:
+    """Hash functions in parts, so that what is worked out at once stays in the processor's cache."""
+    step = max(1, min(BANDS * ROWS, 60_000 // max(1, hashes)))
+    yield from (slice(start, min(start + step, BANDS * ROWS)) for start in range(0, BANDS * ROWS, step))
+
+
 def _bands_of_block(texts: Sequence[str]) -> list[tuple[int, ...]]:
     padded = [text if len(text) >= GRAM else text.ljust(GRAM) for text in texts]
     points = np.frombuffer("".join(padded).encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
@@ -196,9 +202,12 @@ def _bands_of_block(texts: Sequence[str]) -> list[tuple[int, ...]]:
     own = np.concatenate([np.arange(s, e - GRAM + 1) for s, e in zip(starts, ends, strict=True)])
     hashes = grams[own]
     offsets = np.concatenate(([0], np.cumsum(lengths - GRAM + 1)[:-1]))
-    signature: NDArray[np.uint64] = np.empty((len(texts), BANDS * ROWS), dtype=np.uint64)
-    for index in range(BANDS * ROWS):
-        signature[:, index] = np.minimum.reduceat((hashes * _MULTIPLY[index] + _ADD[index]) >> _SHIFT, offsets)
-    keyed = signature.reshape(len(texts), BANDS, ROWS) * _BAND_KEY
+    signature: NDArray[np.uint64] = np.empty((BANDS * ROWS, len(texts)), dtype=np.uint64)
+    for part in _functions_at_once(len(hashes)):
+        hashed = hashes * _MULTIPLY[part, None]
+        hashed += _ADD[part, None]
+        hashed >>= _SHIFT
+        np.minimum.reduceat(hashed, offsets, axis=1, out=signature[part])
+    keyed = signature.T.reshape(len(texts), BANDS, ROWS) * _BAND_KEY
     bands = keyed.sum(axis=2, dtype=np.uint64) ^ np.arange(BANDS, dtype=np.uint64)
     return [tuple(row) for row in bands.tolist()]

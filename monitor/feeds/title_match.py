@@ -14,9 +14,13 @@ import csv
 import math
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 THRESHOLD = 0.74  # probability from which two titles are one story
 LOOSE = 0.25  # likeness to the first title of a story that its later articles must keep, so that chains do not drift
@@ -42,6 +46,7 @@ _SUFFIX = re.compile(
     r"|court|lawyer)|more|as it happened|markets wrap|[a-z]+\.com|reuters|bloomberg)\s*$",
     re.IGNORECASE,
 )
+_MARKED = re.compile("[-:–—|,：]")  # none of these patterns fits a title without one
 _PARENTHESIS = re.compile(r"\((?:podcast|update \d|video|audio)\)", re.IGNORECASE)
 _BAR = re.compile(r"\s+\|\s+.*$")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
@@ -104,24 +109,41 @@ class Parts:
 
 
 def parts_of(title: Title) -> Parts:
-    return _parts(title.text)
+    found = _kept.get(title.text)
+    if found is None:
+        if len(_kept) >= _KEPT:
+            _kept.clear()
+        text, words = title.text, frozenset(title.tokens)
+        found = _kept[text] = Parts(
+            grams=frozenset([text[at : at + _GRAM] for at in range(max(1, len(text) - _GRAM + 1))]),
+            words=words,
+            weight=sum(map(rarity, words)),
+            outcome=words & _OUTCOME,
+            direction=(not words.isdisjoint(_UP)) - (not words.isdisjoint(_DOWN)),
+        )
+    return found
 
 
-@lru_cache(maxsize=20_000)
-def _parts(text: str) -> Parts:
-    words = frozenset(_tokens(text))
-    return Parts(
-        grams=frozenset(text[at : at + _GRAM] for at in range(max(1, len(text) - _GRAM + 1))),
-        words=words,
-        weight=sum(map(rarity, words)),
-        outcome=words & _OUTCOME,
-        direction=(not words.isdisjoint(_UP)) - (not words.isdisjoint(_DOWN)),
-    )
+_KEPT = 20_000
+_kept: dict[str, Parts] = {}  # a pure function's answers: threads may both work one out
+
+
+@lru_cache(maxsize=_KEPT)
+def _codes(text: str) -> NDArray[np.uint64]:
+    """The n-grams as numbers, rising, each once. A character takes 21 bits, so that they are no hashes."""
+    points = np.frombuffer(text.ljust(_GRAM, "\0").encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    wide = points.astype(np.uint64)
+    joined: NDArray[np.uint64] = (wide[:-2] << np.uint64(42)) | (wide[1:-1] << np.uint64(21)) | wide[2:]
+    joined.sort()
+    return joined[np.concatenate(([True], joined[1:] != joined[:-1]))]
 
 
 def normalise(title: str) -> Title:
-    shown = _trimmed(unicodedata.normalize("NFKC", title).replace("’", "'").replace("‘", "'"))
-    folded = _THOUSANDS.sub("", shown.casefold())
+    wide = title if title.isascii() else unicodedata.normalize("NFKC", title).replace("’", "'").replace("‘", "'")
+    shown = _trimmed(wide)
+    folded = shown.casefold()
+    if "," in folded:
+        folded = _THOUSANDS.sub("", folded)
     for old, new in _SAME:
         folded = folded.replace(old, new)
     text = " ".join(_NOT_WORD.sub(" ", folded).split())
@@ -136,13 +158,16 @@ def normalise(title: str) -> Title:
 
 def _trimmed(title: str) -> str:
     """Without what a desk puts around a headline: UPDATE 1-, FACTBOX:, (Podcast), ": source"."""
-    text = _PARENTHESIS.sub("", title).strip()
+    text = (_PARENTHESIS.sub("", title) if "(" in title else title).strip()
+    if _MARKED.search(text) is None:
+        return text
     for pattern, least in ((_BAR, 15), (_PREFIX, 8), (_SUFFIX, 12)):
         cut = pattern.sub("", text).strip()
         text = cut if len(cut) >= least else text
     return text
 
 
+@lru_cache(maxsize=50_000)
 def _stem(word: str) -> str:
     """The first five letters: enough to make one of suspend, suspends and suspended."""
     if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
@@ -205,11 +230,44 @@ WEIGHTS = (4.41, 2.9, 2.14, 1.54, 0.35, -2.58, -1.16, -2.33, 2.28)
 BIAS = -7.37
 
 
-def same_story(one: Title, other: Title, seconds_apart: float = 0.0) -> float:
-    """Probability from THRESHOLD to 1 that two titles are one story, else 0."""
+_LOGIT = math.log(THRESHOLD / (1.0 - THRESHOLD))
+_BY_WORDS = WEIGHTS[2] + WEIGHTS[3] + 4.0 * WEIGHTS[4]  # the most that words can add
+
+
+_MANY = 12
+
+
+def worth_comparing(
+    title: Title, others: Sequence[Title], seconds_apart: Sequence[float]
+) -> list[tuple[int, int | None]]:
+    """(place, how many n-grams are common) of those titles that n-grams and time alone do not rule out, in order: the
+    others would come out below THRESHOLD however alike their words are. One pass over all, in numpy; a few are quicker
+    looked at one by one, and come back as they are."""
+    if len(others) < _MANY:
+        return [(place, None) for place in range(len(others))]
+    mine, theirs = _codes(title.text), [_codes(other.text) for other in others]
+    sizes = np.fromiter(map(len, theirs), dtype=np.int64, count=len(theirs))
+    codes = np.concatenate(theirs)
+    at = np.searchsorted(mine, codes)
+    at[at == len(mine)] = 0
+    common = np.add.reduceat(mine[at] == codes, np.cumsum(sizes) - sizes, dtype=np.int64)
+    few = np.minimum(sizes, len(mine))
+    late = np.minimum(np.abs(seconds_apart) / 3600.0, 72.0) / 72.0
+    most = BIAS + WEIGHTS[0] * common / (sizes + len(mine) - common) + WEIGHTS[1] * common / few + _BY_WORDS
+    most += WEIGHTS[7] * late
+    if title.chinese:
+        most += WEIGHTS[8]
+    elif any(other.chinese for other in others):
+        most += WEIGHTS[8] * np.array([other.chinese for other in others])
+    kept: list[int] = np.flatnonzero(most >= _LOGIT - 1e-9).tolist()
+    return [(place, int(common[place])) for place in kept]
+
+
+def same_story(one: Title, other: Title, seconds_apart: float = 0.0, common: int | None = None) -> float:
+    """Probability from THRESHOLD to 1 that two titles are one story, else 0. common: see `measure`."""
     if not one.text or not other.text:
         return 0.0
-    measures = measure(one, other, seconds_apart)
+    measures = measure(one, other, seconds_apart, common)
     if measures is None:
         return 0.0
     probability = 1.0 / (1.0 + math.exp(-BIAS - sum(w * x for w, x in zip(WEIGHTS, measures, strict=True))))
@@ -223,8 +281,10 @@ def gram_likeness(one: Title, other: Title) -> float:
     return common / (len(mine) + len(yours) - common)
 
 
-def measure(one: Title, other: Title, seconds_apart: float) -> tuple[float, ...] | None:
-    """The measures named in FEATURES; None when the titles are too unlike, or apart whatever the likeness."""
+def measure(one: Title, other: Title, seconds_apart: float, common: int | None = None) -> tuple[float, ...] | None:
+    """The measures named in FEATURES; None when the titles are too unlike, or apart whatever the likeness.
+
+    common: how many n-grams both have, where that is known already."""
     if one.numbers != other.numbers and (one.numbers - other.numbers) and (other.numbers - one.numbers):
         return None
     mine, yours = parts_of(one), parts_of(other)
@@ -233,7 +293,8 @@ def measure(one: Title, other: Title, seconds_apart: float) -> tuple[float, ...]
     few, many = sorted((len(mine.grams), len(yours.grams)))
     if few < WORTH_A_LOOK * many:
         return None
-    common = len(mine.grams & yours.grams)
+    if common is None:
+        common = len(mine.grams & yours.grams)
     grams = common / (few + many - common)
     if grams < WORTH_A_LOOK or _recurs(one, other, grams, seconds_apart):
         return None

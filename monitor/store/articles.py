@@ -55,12 +55,13 @@ class ArticlesPart(Database):
     def add_articles(self, articles: Sequence[NewArticle], now: datetime) -> AddCounts:
         """Insert new identities; a known identity with another title keeps the old one as a revision and is scored
         again; otherwise it counts as seen. One transaction for each 5,000: a batch is there as a whole or not."""
-        new = revised = seen = 0
+        new = revised = seen = newest = 0
         for chunk in chunks(articles, INSERT_CHUNK):
             with self.write(ingest=True) as connection:
                 counts = self._add_articles(connection, chunk, now)
             new, revised, seen = new + counts.new, revised + counts.revised, seen + counts.seen
-        return AddCounts(new=new, revised=revised, seen=seen)
+            newest = max(newest, counts.newest)
+        return AddCounts(new=new, revised=revised, seen=seen, newest=newest)
 
     def _add_articles(self, connection: Connection, batch: Sequence[NewArticle], now: datetime) -> AddCounts:
         if not batch:
@@ -72,7 +73,7 @@ class ArticlesPart(Database):
             first.setdefault(article.identity, article)
         known = self._known(connection, list(first))
         fresh = [article for identity, article in first.items() if identity not in known]
-        self._insert(connection, fresh)
+        newest = self._insert(connection, fresh)
         changed = [
             (known[identity], article)
             for identity, article in first.items()
@@ -80,7 +81,8 @@ class ArticlesPart(Database):
         ]
         for was, article in changed:
             self._revise(connection, was, article, now)
-        return AddCounts(new=len(fresh), revised=len(changed), seen=len(batch) - len(fresh) - len(changed))
+        seen = len(batch) - len(fresh) - len(changed)
+        return AddCounts(new=len(fresh), revised=len(changed), seen=seen, newest=newest)
 
     def _known(self, connection: Connection, identities: Sequence[str]) -> dict[str, Known]:
         c = articles.c
@@ -90,9 +92,10 @@ class ArticlesPart(Database):
             found[row[0]] = Known(*row[1:])
         return found
 
-    def _insert(self, connection: Connection, fresh: Sequence[NewArticle]) -> None:
+    def _insert(self, connection: Connection, fresh: Sequence[NewArticle]) -> int:
+        """The highest id that was given, 0 where there is nothing to insert."""
         if not fresh:
-            return
+            return 0
         ids = self._next_ids(connection, len(fresh))
         published = [us(article.published) for article in fresh]
         positions = [position_of(at, article_id) for at, article_id in zip(published, ids, strict=True)]
@@ -130,6 +133,7 @@ class ArticlesPart(Database):
         self._mark(connection, {row[3] for row in rows} & old_stories)
         made = len({row[3] for row in rows} - old_stories)
         self.count_by(connection, articles=len(rows), samples=sum(article.sample for article in fresh), stories=made)
+        return ids[-1]
 
     def count_by(self, connection: Connection, **changes: int) -> None:
         """What `status` counts, kept up in the transaction that changes it: counting ten million rows takes seconds.
@@ -293,7 +297,7 @@ class ArticlesPart(Database):
         found: set[str] = set()
         with self.read() as connection:
             for chunk in chunks(identities):
-                query = select(articles.c.identity).where(articles.c.identity.in_(chunk))
+                query = select(articles.c.identity).where(self.among(articles.c.identity, chunk))
                 found.update(connection.execute(query).scalars())
         return found
 

@@ -18,7 +18,7 @@ MAX_TOKEN = 64
 MAX_TERMS = 32
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _PIECE = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
-_ASCII = re.compile("[a-z0-9]+")
+_ASCII = {code: " " for code in range(128) if not chr(code).isalnum()}
 _TERM = re.compile(r'(-?)"([^"]*)"?|(\S+)')
 
 
@@ -40,7 +40,8 @@ class Question:
 def tokens_of(text: str) -> Iterator[str]:
     """Folded tokens of a text for the index, in order; a run of Chinese ends with its last single character."""
     if text.isascii():
-        yield from (piece[:MAX_TOKEN] for piece in _ASCII.findall(text.lower()))
+        pieces = text.lower().translate(_ASCII).split()
+        yield from pieces if max(map(len, pieces), default=0) <= MAX_TOKEN else [piece[:MAX_TOKEN] for piece in pieces]
         return
     for piece in _PIECE.findall(unicodedata.normalize("NFKC", text).lower()):
         if _is_cjk(piece):

@@ -80,7 +80,10 @@ _FUNCTION_WORDS: dict[str, frozenset[str]] = {
 }
 
 
-_KNOWN = frozenset().union(*_FUNCTION_WORDS.values())
+_KNOWN = {
+    word: tuple(code for code, own in _FUNCTION_WORDS.items() if word in own)
+    for word in sorted(frozenset().union(*_FUNCTION_WORDS.values()))
+}
 
 
 def detect_language(text: str, stated: str | None = None, default: str = "en") -> str:
@@ -93,8 +96,10 @@ def detect_language(text: str, stated: str | None = None, default: str = "en") -
     words = _WORD.findall(sample.lower())
     if not words:
         return stated or default
-    known = [word for word in words if word in _KNOWN]
-    hits = {code: sum(word in own for word in known) for code, own in _FUNCTION_WORDS.items()} if known else {}
+    hits = dict.fromkeys(_FUNCTION_WORDS, 0)
+    for word in words:
+        for code in _KNOWN.get(word, ()):
+            hits[code] += 1
     assumed = stated or default
     best = max(hits, key=lambda code: hits[code], default=assumed)
     if assumed not in _FUNCTION_WORDS:  # a language without a list here: only clear English may correct it

@@ -61,7 +61,7 @@ def test_a_poll_and_its_articles_are_written_together(store: SqlStore) -> None:
     counts = store.record_poll(
         poll(own.id, etag='"a"', title="Harbour Post News", items_per_day=4.5, batches_per_day=1.5), batch
     )
-    assert counts == AddCounts(new=2)
+    assert counts == AddCounts(new=2, newest=store.newest_article())
     after = store.feed(own.id)
     assert after is not None
     assert after.batches_per_day == 1.5
@@ -133,8 +133,11 @@ def test_editing_and_removing_a_feed_leaves_its_articles(store: SqlStore) -> Non
 
 
 def test_an_identity_is_stored_once(store: SqlStore) -> None:
-    assert store.add_articles([article(1), article(2), article(1)], NOW) == AddCounts(new=2, seen=1)
-    assert store.add_articles([article(2), article(3)], NOW) == AddCounts(new=1, seen=1)
+    first = store.add_articles([article(1), article(2), article(1)], NOW)
+    assert first == AddCounts(new=2, seen=1, newest=store.newest_article())
+    second = store.add_articles([article(2), article(3)], NOW)
+    assert second == AddCounts(new=1, seen=1, newest=store.newest_article())
+    assert second.newest > first.newest
     assert store.known_identities(["article-1", "article-3", "article-9"]) == {"article-1", "article-3"}
 
 
