@@ -7,7 +7,7 @@ feed is a value in its `PollResult`; nothing that a feed does ends the round.
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -36,6 +36,7 @@ from monitor.store.base import Store
 from monitor.text.language import detect_language, main_language
 
 _TOGETHER = 100  # polls of one transaction
+_DOCUMENTS = 8  # and documents, where so many wait: the transaction stays short
 _FAR = 20_000  # articles behind: from here reading the last days is quicker than reading what was added
 PATIENCE_S = 180.0  # without any event of a round; fetching ends within 20 s, parsing within seconds of its turn
 
@@ -72,13 +73,19 @@ def poll_due(
     matcher = Matcher(store.entities())
     events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
     fetching = fetcher.start(waiting, now, lambda feed, outcome: events.put(_Event(feed, outcome)))
-    quiet: list[_Event] = []  # polls that brought nothing: written together, when there is a moment or many of them
+    # Written together when there is a moment or there are many: polls that brought nothing, and documents that wait.
+    quiet: list[_Event] = []
+    parsed: list[_Event] = []
     try:
         left = {feed.id: feed for feed in waiting}
         while left:
             try:
-                event = events.get(timeout=0.0 if quiet else PATIENCE_S)
+                event = events.get(timeout=0.0 if quiet or parsed else PATIENCE_S)
             except queue.Empty:
+                if parsed:
+                    yield from _settle_parsed(store, index, matcher, parsed, now)
+                    parsed = []
+                    continue
                 if quiet:
                     yield from _settle_quiet(store, index, matcher, quiet, now)
                     quiet = []
@@ -88,6 +95,7 @@ def poll_due(
                 yield from (_settle(store, index, matcher, _Event(feed, lost), now) for feed in left.values())
                 return
             if stopped():
+                yield from _settle_parsed(store, index, matcher, parsed, now)
                 yield from _settle_quiet(store, index, matcher, quiet, now)
                 return
             fetched = event.outcome
@@ -97,12 +105,16 @@ def poll_due(
             fetching.taken(event.feed)
             del left[event.feed.id]
             if event.parsed is not None:
-                yield _settle(store, index, matcher, event, now)
+                parsed.append(event)
+                if len(parsed) >= _DOCUMENTS:
+                    yield from _settle_parsed(store, index, matcher, parsed, now)
+                    parsed = []
                 continue
             quiet.append(event)
             if len(quiet) >= _TOGETHER:
                 yield from _settle_quiet(store, index, matcher, quiet, now)
                 quiet = []
+        yield from _settle_parsed(store, index, matcher, parsed, now)
         yield from _settle_quiet(store, index, matcher, quiet, now)
     finally:
         fetching.cancel()
@@ -162,6 +174,56 @@ def _settle_quiet(
     return [_settle(store, index, matcher, event, now) for event in quiet]
 
 
+def _settle_parsed(
+    store: Store, index: StoryIndex, matcher: Matcher, events: Sequence[_Event], now: datetime
+) -> list[PollResult]:
+    """Store documents that wait together in one transaction; one by one when that does not work."""
+    if len(events) > 1:
+        try:
+            return _stored(store, index, matcher, events, now)
+        except StoreBusyError as error:  # each of them would wait as long again
+            return [PollResult(feed=event.feed, error=str(error)) for event in events]
+        except StoreError:
+            pass  # told below, feed by feed
+    return [_settle(store, index, matcher, event, now) for event in events]
+
+
+def _stored(
+    store: Store, index: StoryIndex, matcher: Matcher, events: Sequence[_Event], now: datetime
+) -> list[PollResult]:
+    """Raises `StoreError` when nothing could be written."""
+    polls: list[tuple[PollRecord, Sequence[NewArticle]]] = []
+    with store.ingesting():
+        catch_up(store, index, now)
+        documents = [event.parsed.drafts if isinstance(event.parsed, ParsedFeed) else () for event in events]
+        candidates = [
+            identity_candidates(drafts, event.feed.id) for event, drafts in zip(events, documents, strict=True)
+        ]
+        known = store.known_identities(sorted({key for those in candidates for keys in those for key in keys}))
+        for event, those in zip(events, candidates, strict=True):
+            feed, fetched, parsed = event.feed, event.outcome, event.parsed
+            if isinstance(parsed, FeedError):
+                polls.append((failed_poll(feed, parsed, now), ()))
+                continue
+            assert isinstance(fetched, Fetched)
+            assert parsed is not None
+            articles, unknown = articles_of(index, matcher, feed, parsed.drafts, those, known, now)
+            known.update(article.identity for article in articles)  # for the documents after it
+            record = good_poll(feed, fetched, parsed, unknown, now)
+            if feed.last_success is None:
+                spoken = main_language([article.language for article in articles], feed.language)
+                record = replace(record, language=spoken)
+            polls.append((record, articles))
+        counts = store.record_polls(polls)
+        index.newest = max(index.newest, *(count.newest for count in counts))
+    return [
+        PollResult(feed=event.feed, error=str(event.parsed))
+        if isinstance(event.parsed, FeedError)
+        else PollResult(feed=event.feed, new=count.new, revised=count.revised, seen=count.seen)
+        for event, count in zip(events, counts, strict=True)
+    ]
+
+
 def _settle(store: Store, index: StoryIndex, matcher: Matcher, event: _Event, now: datetime) -> PollResult:
     feed, fetched, parsed = event.feed, event.outcome, event.parsed
     failure = fetched if isinstance(fetched, FeedError) else parsed if isinstance(parsed, FeedError) else None
@@ -173,17 +235,7 @@ def _settle(store: Store, index: StoryIndex, matcher: Matcher, event: _Event, no
         if fetched.not_modified:
             store.record_poll(good_poll(feed, fetched, None, 0, now), ())
             return PollResult(feed=feed, not_modified=True)
-        assert isinstance(parsed, ParsedFeed)
-        with store.ingesting():
-            catch_up(store, index, now)
-            articles, unknown = articles_of(store, index, matcher, feed, parsed.drafts, now)
-            record = good_poll(feed, fetched, parsed, unknown, now)
-            if feed.last_success is None:
-                spoken = main_language([article.language for article in articles], feed.language)
-                record = replace(record, language=spoken)
-            counts = store.record_poll(record, articles)
-            index.newest = max(index.newest, counts.newest)
-        return PollResult(feed=feed, new=counts.new, revised=counts.revised, seen=counts.seen)
+        return _stored(store, index, matcher, [event], now)[0]
     except StoreBusyError as error:
         # Nothing was written and the validators are the old ones: the next round brings the same items again.
         return PollResult(feed=feed, error=str(error))
@@ -249,11 +301,16 @@ def good_poll(feed: Feed, fetched: Fetched, parsed: ParsedFeed | None, new: int,
 
 
 def articles_of(
-    store: Store, index: StoryIndex, matcher: Matcher, feed: Feed, drafts: Sequence[ArticleDraft], now: datetime
+    index: StoryIndex,
+    matcher: Matcher,
+    feed: Feed,
+    drafts: Sequence[ArticleDraft],
+    candidates: Sequence[tuple[str, ...]],
+    known: Set[str],
+    now: datetime,
 ) -> tuple[list[NewArticle], int]:
-    """The drafts of one document as articles, each identity once, and how many of them the store does not know."""
-    candidates = identity_candidates(drafts, feed.id)
-    known = store.known_identities(sorted({key for keys in candidates for key in keys}))
+    """The drafts of one document as articles, each identity once, and how many of them are not `known`, which are
+    those of all its candidates that the store has."""
     chosen: dict[str, ArticleDraft] = {}
     for keys, draft in zip(candidates, drafts, strict=True):
         identity = next((key for key in keys if key in known), keys[0])

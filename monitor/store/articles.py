@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -64,25 +65,41 @@ class ArticlesPart(Database):
         return AddCounts(new=new, revised=revised, seen=seen, newest=newest)
 
     def _add_articles(self, connection: Connection, batch: Sequence[NewArticle], now: datetime) -> AddCounts:
-        if not batch:
-            return AddCounts()
+        return self._add_batches(connection, [batch], now)[0]
+
+    def _add_batches(
+        self, connection: Connection, batches: Sequence[Sequence[NewArticle]], now: datetime
+    ) -> list[AddCounts]:
+        """Several batches at once, as if one came after the other; what each of them brought."""
+        if not any(batches):
+            return [AddCounts() for _ in batches]
         if not self.is_sqlite:  # one writer of articles at a time, so that an identity is looked up and inserted safely
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _INGEST_LOCK})
-        first: dict[str, NewArticle] = {}
-        for article in batch:
-            first.setdefault(article.identity, article)
+        first: dict[str, tuple[int, NewArticle]] = {}
+        for number, batch in enumerate(batches):
+            for article in batch:
+                first.setdefault(article.identity, (number, article))
         known = self._known(connection, list(first))
-        fresh = [article for identity, article in first.items() if identity not in known]
-        newest = self._insert(connection, fresh)
+        fresh = [(number, article) for identity, (number, article) in first.items() if identity not in known]
+        ids = self._insert(connection, [article for _, article in fresh])
         changed = [
-            (known[identity], article)
-            for identity, article in first.items()
+            (number, known[identity], article)
+            for identity, (number, article) in first.items()
             if identity in known and known[identity].title != clean(article.title)
         ]
-        for was, article in changed:
+        for _, was, article in changed:
             self._revise(connection, was, article, now)
-        seen = len(batch) - len(fresh) - len(changed)
-        return AddCounts(new=len(fresh), revised=len(changed), seen=seen, newest=newest)
+        new, revised = Counter(number for number, _ in fresh), Counter(number for number, *_ in changed)
+        newest = {number: key for (number, _), key in zip(fresh, ids, strict=True)}
+        return [
+            AddCounts(
+                new=new[number],
+                revised=revised[number],
+                seen=len(batch) - new[number] - revised[number],
+                newest=newest.get(number, 0),
+            )
+            for number, batch in enumerate(batches)
+        ]
 
     def _known(self, connection: Connection, identities: Sequence[str]) -> dict[str, Known]:
         c = articles.c
@@ -92,10 +109,10 @@ class ArticlesPart(Database):
             found[row[0]] = Known(*row[1:])
         return found
 
-    def _insert(self, connection: Connection, fresh: Sequence[NewArticle]) -> int:
-        """The highest id that was given, 0 where there is nothing to insert."""
+    def _insert(self, connection: Connection, fresh: Sequence[NewArticle]) -> list[int]:
+        """The ids that were given, rising."""
         if not fresh:
-            return 0
+            return []
         ids = self._next_ids(connection, len(fresh))
         published = [us(article.published) for article in fresh]
         positions = [position_of(at, article_id) for at, article_id in zip(published, ids, strict=True)]
@@ -133,7 +150,7 @@ class ArticlesPart(Database):
         self._mark(connection, {row[3] for row in rows} & old_stories)
         made = len({row[3] for row in rows} - old_stories)
         self.count_by(connection, articles=len(rows), samples=sum(article.sample for article in fresh), stories=made)
-        return ids[-1]
+        return ids
 
     def count_by(self, connection: Connection, **changes: int) -> None:
         """What `status` counts, kept up in the transaction that changes it: counting ten million rows takes seconds.

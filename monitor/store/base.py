@@ -75,6 +75,10 @@ class Feeds(Protocol):
         """Write what a poll left on its feed together with the articles that it brought: both or neither."""
         ...
 
+    def record_polls(self, polls: Sequence[tuple[PollRecord, Sequence[NewArticle]]]) -> list[AddCounts]:
+        """The same for several feeds in one transaction, as if one came after the other: all of it or nothing."""
+        ...
+
     def record_quiet_polls(self, records: Sequence[PollRecord]) -> None:
         """Polls that brought no document (not modified, or failed), many in one transaction."""
         ...

@@ -113,9 +113,20 @@ class FeedsPart(ArticlesPart):
 
     def record_poll(self, record: PollRecord, articles: Sequence[NewArticle]) -> AddCounts:
         """Write what a poll left on its feed together with the articles that it brought: both or neither."""
-        with self.write(ingest=bool(articles)) as connection:
-            counts = self._add_articles(connection, articles, record.polled)
-            self._write_poll(connection, record, articles if counts.new else ())
+        return self.record_polls([(record, articles)])[0]
+
+    def record_polls(self, polls: Sequence[tuple[PollRecord, Sequence[NewArticle]]]) -> list[AddCounts]:
+        """The same for several feeds in one transaction: all of it or nothing."""
+        if not polls:
+            return []
+        batches = [articles for _, articles in polls]
+        with self.write(ingest=any(batches)) as connection:
+            counts = self._add_batches(connection, batches, polls[0][0].polled)
+            those = self.among(feeds.c.id, [record.feed_id for record, _ in polls])
+            found = {row.id: row for row in connection.execute(select(feeds).where(those))}
+            for (record, articles), count in zip(polls, counts, strict=True):
+                if record.feed_id in found:  # else removed while it was polled
+                    self._write_poll(connection, found[record.feed_id], record, articles if count.new else ())
         return counts
 
     def record_quiet_polls(self, records: Sequence[PollRecord]) -> None:
@@ -134,10 +145,7 @@ class FeedsPart(ArticlesPart):
             if there:
                 connection.execute(_QUIET, [_quiet(record, found[record.feed_id]) for record in there])
 
-    def _write_poll(self, connection: Connection, record: PollRecord, new: Sequence[NewArticle]) -> None:
-        feed = connection.execute(select(feeds).where(feeds.c.id == record.feed_id)).one_or_none()
-        if feed is None:  # removed while it was polled
-            return
+    def _write_poll(self, connection: Connection, feed: Any, record: PollRecord, new: Sequence[NewArticle]) -> None:
         values: dict[str, Any] = {
             "last_polled": us(record.polled),
             "next_poll": us(record.next_poll),

@@ -71,6 +71,24 @@ def test_a_poll_and_its_articles_are_written_together(store: SqlStore) -> None:
     assert again == AddCounts(seen=2)
 
 
+def test_polls_of_several_feeds_are_written_as_if_one_came_after_the_other(store: SqlStore) -> None:
+    one, other, gone = (store.add_feed(feed(f"https://f{number}.example/rss"), NOW) for number in (1, 2, 3))
+    store.remove_feed(gone.id)
+    store.add_articles([article(1)], NOW)
+    counts = store.record_polls(
+        [
+            (poll(one.id, etag='"a"'), [article(1, "Harbour reopens", feed_id=one.id), article(2, feed_id=one.id)]),
+            (poll(other.id, etag='"b"'), [article(2, feed_id=other.id), article(3, feed_id=other.id)]),
+            (poll(gone.id), [article(4, feed_id=gone.id)]),
+            (poll(other.id, ok=False, state=FeedState.FAILING, failures=1, error="HTTP 503"), []),
+        ]
+    )
+    assert [(count.new, count.revised, count.seen) for count in counts] == [(1, 1, 0), (1, 0, 1), (1, 0, 0), (0, 0, 0)]
+    assert max(count.newest for count in counts) == store.newest_article()
+    assert [(each.etag, each.failures) for each in store.feeds()] == [('"a"', 0), ('"b"', 1)]
+    assert store.status().articles == 4
+
+
 def test_a_failed_poll_keeps_the_validators(store: SqlStore) -> None:
     own = store.add_feed(feed(), NOW)
     store.record_poll(poll(own.id, etag='"a"', last_modified="Thu"), [])
