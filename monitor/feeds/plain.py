@@ -21,6 +21,7 @@ _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,
 # headline read backwards (Trojan Source, CVE-2021-42574). Letters of right-to-left scripts stay as they are.
 _HARMFUL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069\ufeff]")
 _SPACE = re.compile(r"\s+")
+_CLEANER = nh3.Cleaner(tags=set())
 _ROUNDS = 4
 
 
@@ -31,10 +32,12 @@ def plain_text(value: str | None, limit: int) -> str:
         tagged, escaped = _TAG.search(text) is not None, _ENTITY.search(text) is not None
         if not tagged and not escaped:
             break
-        text = html.unescape(nh3.clean(_BLOCK.sub(" <", text), tags=set())) if tagged else html.unescape(text)
+        text = html.unescape(_CLEANER.clean(_BLOCK.sub(" <", text))) if tagged else html.unescape(text)
     else:
         text = text.replace("<", " ")  # still markup after so many rounds: nobody escapes an honest text so often
-    text = _SPACE.sub(" ", _HARMFUL.sub("", text)).strip()
+    if not text.isprintable():  # none of what is harmful is
+        text = _HARMFUL.sub("", text)
+    text = " ".join(text.split())
     if len(text) > limit:
         text = text[: limit - 1].rstrip() + "…"
     return text
@@ -43,7 +46,9 @@ def plain_text(value: str | None, limit: int) -> str:
 def web_link(value: str | None) -> str | None:
     """The link when it is a usable http or https address, else None."""
     link = (value or "").strip()
-    if not link or len(link) > 2_000 or _HARMFUL.search(link) or _SPACE.search(link):
+    if not link or len(link) > 2_000 or " " in link:
+        return None
+    if not link.isprintable() and (_HARMFUL.search(link) or _SPACE.search(link)):
         return None
     try:
         parts = urlsplit(link)

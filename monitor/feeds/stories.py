@@ -147,7 +147,9 @@ class StoryIndex:
         inside = [entry for entry in candidates if abs(published - (entry.first or entry).published) <= self._window_s]
         apart = [published - entry.published for entry in inside]
         best, best_score = None, 0.0
-        for place, common in worth_comparing(title, [entry.title for entry in inside], apart):
+        for place, common, highest in worth_comparing(title, [entry.title for entry in inside], apart):
+            if highest <= best_score:
+                continue
             entry = inside[place]
             score = same_story(title, entry.title, apart[place], common)
             if score > best_score and (entry.first is None or gram_likeness(title, entry.first.title) >= LOOSE):

@@ -239,12 +239,12 @@ _MANY = 12
 
 def worth_comparing(
     title: Title, others: Sequence[Title], seconds_apart: Sequence[float]
-) -> list[tuple[int, int | None]]:
-    """(place, how many n-grams are common) of those titles that n-grams and time alone do not rule out, in order: the
-    others would come out below THRESHOLD however alike their words are. One pass over all, in numpy; a few are quicker
-    looked at one by one, and come back as they are."""
+) -> list[tuple[int, int | None, float]]:
+    """(place, how many n-grams are common, what `same_story` can give at most) of those titles that n-grams and time
+    alone do not rule out, in order: the others would come out below THRESHOLD however alike their words are. One pass
+    over all, in numpy; a few are quicker looked at one by one, and come back as they are."""
     if len(others) < _MANY:
-        return [(place, None) for place in range(len(others))]
+        return [(place, None, 1.0) for place in range(len(others))]
     mine, theirs = _codes(title.text), [_codes(other.text) for other in others]
     sizes = np.fromiter(map(len, theirs), dtype=np.int64, count=len(theirs))
     codes = np.concatenate(theirs)
@@ -259,8 +259,9 @@ def worth_comparing(
         most += WEIGHTS[8]
     elif any(other.chinese for other in others):
         most += WEIGHTS[8] * np.array([other.chinese for other in others])
-    kept: list[int] = np.flatnonzero(most >= _LOGIT - 1e-9).tolist()
-    return [(place, int(common[place])) for place in kept]
+    kept = np.flatnonzero(most >= _LOGIT - 1e-9)
+    highest = 1.0 / (1.0 + np.exp(-most[kept])) + 1e-9
+    return list(zip(kept.tolist(), common[kept].tolist(), highest.tolist(), strict=True))
 
 
 def same_story(one: Title, other: Title, seconds_apart: float = 0.0, common: int | None = None) -> float:
