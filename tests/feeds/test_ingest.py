@@ -198,14 +198,15 @@ def test_slow_feeds_hold_up_no_other(fetcher: Fetcher, parser: ParserPool, store
 def test_a_round_can_be_stopped_and_loses_nothing(
     site: Server, fetcher: Fetcher, parser: ParserPool, store: Store
 ) -> None:
-    for number in range(5):
+    for number in range(24):
         store.add_feed(NewFeed(url=site.serve(f"/{number}", answer(rss(f"News {number}")))), NOW)
     index, done = StoryIndex(), []
     for result in poll_due(store, fetcher, parser, index, NOW, stopped=lambda: len(done) >= 2):
         done.append(result)
-    assert len(done) == 2
+    assert 2 <= len(done) <= 16  # what was read by then is stored, at most two transactions of eight documents
+    assert store.status().articles == len(done)
     rest = list(poll_due(store, fetcher, parser, index, NOW))
-    assert len(rest) == 3 and store.status().articles == 5
+    assert len(rest) == 24 - len(done) and store.status().articles == 24
 
 
 def test_sample_feeds_mark_their_articles(site: Server, fetcher: Fetcher, parser: ParserPool, store: Store) -> None:
