@@ -26,7 +26,6 @@ _CLAUSE = re.compile(r"[:;|]\s|\s[-–—]\s|[.?!]\s+(?=[A-Z])")
 _NEXT = re.compile(r"\s((?=[A-Z])[\w&.-]*\w)('s|')?")
 _NAME = re.compile(r"[A-Z][a-z]+(?:-[A-Z][a-z]+)?")
 _BEFORE = re.compile(r"([\w.&-]+)\s$")
-_TWO_BEFORE = re.compile(r"([\w.&-]+)\s([\w.&'-]+)\s$")
 _SAID = re.compile(r"(?:[:;]\s*|\b(?:says?|said|by)\s)$")
 _TOOK_OFFICE = re.compile(r"\s(?:as|to\s(?:head|lead|run|be|its|the)|new|[Hh]ead|[Cc]hief|CEO|CFO|COO)\b|,")
 _ENDS = re.compile(r"\s*(?:$|,|\()")
@@ -37,6 +36,7 @@ _TICKER = re.compile(
     r"|\$([A-Z]{1,5})\b(?![$\d])"  # $F
 )
 _CONTACT = re.compile(r":\s*(?:@|;|\)|https?:)")
+_NO_PERSON = LINES | FORMS | ROLES
 _NATION = re.compile(r"(?:ish|ese|an|ch)$")
 
 
@@ -72,7 +72,7 @@ def line_after(text: str, end: int) -> str:
 
 def is_contact(text: str, end: int) -> bool:
     """Whether the name only says where somebody is reached: "Twitter: @desk"."""
-    return bool(_CONTACT.match(text, end))
+    return text[end : end + 1] == ":" and bool(_CONTACT.match(text, end))
 
 
 def is_quoted_arm(text: str, start: int, line: str) -> bool:
@@ -89,15 +89,13 @@ def akin(one: str, other: str) -> bool:
 
 def is_fund_or_namesake(text: str, end: int) -> bool:
     """Whether the name goes on to a fund house or to a place that only carries it: "Acme Mutual Fund", "Acme Arena"."""
+    if not _capital_follows(text, end):
+        return False
     rest = text[end : end + 60]
     words = [word.strip(",.:;)'").lower() for word in rest.split()[:4]]
-    if not rest[:1].isspace() or not words:
-        return False
-    if words[0] in NAMED_AFTER and rest.split()[0][0].isupper():
+    if words[0] in NAMED_AFTER:
         return True
     for skipped in (0, 1):
-        if skipped and not rest.split()[0][0].isupper():
-            return False
         joined = " ".join(words[skipped : skipped + 2])
         if joined in FUNDS or (words[skipped : skipped + 1] and words[skipped] in FUNDS):
             return rest.split()[skipped][0].isupper()
@@ -108,24 +106,26 @@ def is_person(text: str, start: int, end: int) -> bool:
     """Whether a name of one word is that of a person: by an office or an honorific before it, an appointment around
     it, or as the one who is quoted at the end of a headline ("…: Acme Smith, Calder Capital")."""
     before, after = text[max(0, start - 60) : start], text[end : end + 60]
-    word, possessive = _next(text, end)
-    given = bool(_NAME.fullmatch(word)) and not possessive and word.lower() not in LINES | FORMS | ROLES
-    held = _BEFORE.search(before)
-    last = held.group(1).lower().rstrip(".") if held else ""
-    if last in HONORIFICS and held is not None and held.group(1)[0].isupper():
+    words = before.split()[-2:] if before[-1:].isspace() else []
+    last = words[-1] if words else ""
+    held = last.lower().rstrip(".")
+    if held in HONORIFICS and last[0].isupper():
         return True
-    if given:
+    word, possessive = _next(text, end)
+    if word and not possessive and _is_given(word):
         rest = after[1 + len(word) :]
-        if last in ROLES or (last in APPOINTS and _TOOK_OFFICE.match(rest)):
+        if held in ROLES or (held in APPOINTS and _TOOK_OFFICE.match(rest)):
             return True
         if _SAID.search(before) and _ENDS.match(rest) and text.count(",", end) <= 1:
             return True
-    two = _TWO_BEFORE.search(before)
-    if two and _NAME.fullmatch(two.group(2)) and two.group(2).lower() not in LINES | FORMS | ROLES:
-        first = two.group(1).lower()
-        if first in ROLES or (first in APPOINTS and _TOOK_OFFICE.match(after)):
-            return True
+    if len(words) == 2 and _is_given(last):
+        first = words[0].lower()
+        return first in ROLES or (first in APPOINTS and _TOOK_OFFICE.match(after) is not None)
     return False
+
+
+def _is_given(word: str) -> bool:
+    return bool(_NAME.fullmatch(word)) and word.lower() not in _NO_PERSON
 
 
 def continues_a_name(text: str, start: int) -> bool:
@@ -149,5 +149,9 @@ def marked_tickers(text: str) -> Iterator[tuple[int, int, str]]:
 
 def _next(text: str, end: int) -> tuple[str, bool]:
     """The word with a capital behind a place, and whether it is a possessive."""
-    found = _NEXT.match(text, end)
+    found = _NEXT.match(text, end) if _capital_follows(text, end) else None
     return (found.group(1), bool(found.group(2))) if found else ("", False)
+
+
+def _capital_follows(text: str, end: int) -> bool:
+    return text[end : end + 1].isspace() and "A" <= text[end + 1 : end + 2] <= "Z"
