@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final, ParamSpec
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 import structlog
 
-from dashboard import charts, context, i18n, markup, palette, times
+from dashboard import context, figures, i18n, markup, palette, times
+from dashboard.figures import Figure
 from dashboard.i18n import Words
 from dashboard.queries import Reads
 from dashboard.safe import plain
@@ -170,7 +170,7 @@ def title(text: str, note: str = "") -> None:
 
 def chart(
     text: str,
-    figure: go.Figure,
+    figure: Figure,
     table: pd.DataFrame,
     *,
     key: str,
@@ -179,16 +179,16 @@ def chart(
 ) -> Any:
     """A chart under its title, with the table behind it one click away; gives the selection when asked for."""
     words = context.words()
-    charts.ink(figure, palette.INK_DARK if st.context.theme.type == "dark" else palette.INK_LIGHT)
+    figure = figures.inked(figure, palette.INK_DARK if st.context.theme.type == "dark" else palette.INK_LIGHT)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
         title(text, note)
         with st.popover(words("chart.table"), type="tertiary", key=f"{key}.table"):
             st.dataframe(table, hide_index=True, width="stretch", height=360)
     if on_select:
         return st.plotly_chart(
-            figure, key=key, config=charts.SELECTABLE, alt=text, on_select="rerun", selection_mode="points"
+            figure, key=key, config=figures.SELECTABLE, alt=text, on_select="rerun", selection_mode="points"
         )
-    st.plotly_chart(figure, key=key, config=charts.CONFIG, alt=text)
+    st.plotly_chart(figure, key=key, config=figures.CONFIG, alt=text)
     return None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import charts, context, i18n
+from dashboard import charts, context, figures, i18n
 from dashboard.safe import plain
 from monitor.app import App
 from monitor.errors import NotAllowedError
@@ -52,8 +52,8 @@ def test_D1_a_hostile_name_in_a_chart_is_text() -> None:
 
     frame = pd.DataFrame({"series": ["a"], "time": [pd.Timestamp("2026-01-01")], "share": [0.5]})
     figure = charts.lines(frame, "share", {"a": HOSTILE}, i18n.words("en"), timedelta(hours=1), share=True)
-    assert "<" not in str(figure.data[0].name)
-    assert charts.CONFIG["typesetMath"] is False
+    assert "<" not in figure["data"][0]["name"]
+    assert figures.CONFIG["typesetMath"] is False
 
 
 def test_D1_a_hostile_reason_in_an_error_is_text() -> None:
