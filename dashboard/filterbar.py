@@ -114,9 +114,9 @@ def _inner(page: str, fields: Sequence[str], reads: Reads, span: Span) -> None:
         known = [entity.name for entity in reads.entities()]
         _choice(page, "entities", known)
     if "publishers" in fields:
-        _choice(page, "publishers", sorted(str(name) for name in reads.by("publisher", span)["series"]))
+        _choice(page, "publishers", reads.values("publisher", span))
     if "languages" in fields:
-        _choice(page, "languages", sorted(str(name) for name in reads.by("language", span)["series"]))
+        _choice(page, "languages", reads.values("language", span))
     if "confidence" in fields:
         st.slider(
             words("filter.confidence"),

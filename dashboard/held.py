@@ -1,6 +1,7 @@
-"""What was read from files, kept between reruns for all sessions together, and bounded in bytes.
+"""What was read from files and from the store, kept between reruns for all sessions together, and bounded in bytes.
 
-The least recently used goes first; it is read again when its page asks again, as long as the file is in its uploader.
+The least recently used goes first; it is read again when its page asks again. What is kept is shared as it is, without
+a copy, and must not be changed. Sessions that ask for the same thing at once read it once.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
@@ -28,27 +29,47 @@ class Held(Generic[T]):
         size: Callable[[T], int],
         limit: int = LIMIT,
         clock: Callable[[], float] = time.monotonic,
+        forgotten_s: float = FORGOTTEN_S,
     ) -> None:
         self._size = size
         self._limit = limit
         self._clock = clock
+        self._forgotten_s = forgotten_s
         self._lock = threading.Lock()
-        self._kept: OrderedDict[str, tuple[T, int, float]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[T, int, float]] = OrderedDict()
+        self._being_made: dict[Hashable, threading.Lock] = {}
         self._bytes = 0
 
     @property
     def bytes(self) -> int:
         return self._bytes
 
-    def get(self, key: str, make: Callable[[], T]) -> T:
-        """The value of the key, made when it is not there. Raises what `make` raises; nothing is kept then."""
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """The value of the key, made when it is not there. Raises what `make` raises; nothing is kept then, and who
+        waited for it tries by themselves."""
         with self._lock:
             self._forget()
-            found = self._kept.pop(key, None)
-            if found is not None:
-                self._kept[key] = (found[0], found[1], self._clock())
-                return found[0]
-        value = make()
+            if key in self._kept:
+                return self._used(key)
+            making = self._being_made.setdefault(key, threading.Lock())
+        with making:
+            with self._lock:
+                if key in self._kept:
+                    return self._used(key)
+            try:
+                value = make()
+                self._keep(key, value)
+            finally:
+                with self._lock:
+                    self._being_made.pop(key, None)
+        return value
+
+    def _used(self, key: Hashable) -> T:
+        value, size, _ = self._kept.pop(key)
+        self._kept[key] = (value, size, self._clock())
+        return value
+
+    def _keep(self, key: Hashable, value: T) -> None:
         size = self._size(value)
         with self._lock:
             if size <= self._limit and key not in self._kept:
@@ -56,12 +77,11 @@ class Held(Generic[T]):
                 self._bytes += size
             while self._bytes > self._limit:
                 self._drop(next(iter(self._kept)))
-        return value
 
     def _forget(self) -> None:
-        oldest = self._clock() - FORGOTTEN_S
+        oldest = self._clock() - self._forgotten_s
         while self._kept and next(iter(self._kept.values()))[2] < oldest:
             self._drop(next(iter(self._kept)))
 
-    def _drop(self, key: str) -> None:
+    def _drop(self, key: Hashable) -> None:
         self._bytes -= self._kept.pop(key)[1]

@@ -1,20 +1,24 @@
-"""Cached reads of the store as DataFrames and frozen values.
+"""Reads of the store as DataFrames and frozen values, kept for all sessions together.
 
-Every cached function takes `key`: the store's URL with its data version. A page that saw this version does not ask
-again; after a write the version is another one. The store itself is passed unhashed (leading underscore).
+What is kept stands under the store's URL with its data version. A page that saw this version does not ask again; after
+a write the version is another one. Values are shared between sessions and must not be changed.
+
+Counts are kept for whole days and for a window of round days around the span that was asked for, and cut to it: a span
+that moves by a day, or another session's span of the same weeks, finds them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Hashable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 
-from dashboard.times import DAY, Span, floor
+from dashboard.held import Held
+from dashboard.times import DAY, HOUR, Span, floor
 from models.labels import TOPICS
 from monitor.domain import (
     Alert,
@@ -40,12 +44,59 @@ from monitor.domain import (
 from monitor.store.base import Store
 
 Key = tuple[str, int]
+Column = np.ndarray[Any, Any]
 COUNTS: Final = ("articles", "stories", "negative", "neutral", "positive", "score_sum")
-_TTL: Final = timedelta(minutes=10)
-_ENTRIES: Final = 256
+TOPIC_SERIES: Final = tuple(series_of_topic(topic) for topic in TOPICS)
+_STORIES: Final = (COUNTS.index("stories"), COUNTS.index("negative"))
+_LIMIT: Final = 128 * 2**20
+_AGAIN_S: Final = 600.0
+_ROW: Final = 4096
+"""About the bytes of a frozen value: an article, a story, an alert with its evidence."""
+
 _SIX_HOURS: Final = timedelta(hours=6)
+_FEW_ROWS: Final = 8192
+"""Totals that are so many rows of a day and series at most are added up here from days that are kept."""
+
+_PUBLISHERS: Final = 100
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MONDAY: Final = 96
+"""The first Monday after that, in hours."""
+
 _FIRST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+class Counts(NamedTuple):
+    """Rows of counts, by series and time. hour: whole hours since 1970; sums: one column each of `COUNTS`."""
+
+    series: Column
+    hour: Column
+    sums: Column
+
+    def within(self, span: Span) -> Counts:
+        inside = (self.hour >= _hour(span.start)) & (self.hour < _hour(span.end))
+        return self if inside.all() else Counts(*(column[inside] for column in self))
+
+    def added(self, step: timedelta) -> Counts:
+        """In buckets of the step, counted from a Monday (`times.floor`); the rows of a bucket follow each other."""
+        bucket = self.hour - (self.hour - _MONDAY) % (step // HOUR)
+        if not len(bucket):
+            return self
+        first = np.ones(len(bucket), dtype=bool)
+        first[1:] = (bucket[1:] != bucket[:-1]) | (self.series[1:] != self.series[:-1])
+        starts = np.flatnonzero(first)
+        return Counts(self.series[starts], bucket[starts], np.add.reduceat(self.sums, starts))
+
+    def even(self, start: datetime, step: timedelta, number: int) -> pd.DataFrame:
+        """So many buckets of one series from a start on, also the empty ones; columns time (UTC) and `COUNTS`."""
+        sums = np.zeros((number, len(COUNTS)))
+        np.add.at(sums, (self.hour - _hour(start)) // (step // HOUR), self.sums)
+        times = pd.date_range(start, periods=number, freq=pd.Timedelta(step), name="time")
+        return pd.DataFrame({"time": times, **_columns(sums)})
+
+    def frame(self) -> pd.DataFrame:
+        times = pd.to_datetime(self.hour * 3600, unit="s", utc=True)
+        return pd.DataFrame({"series": pd.Series(self.series, dtype=object), "time": times, **_columns(self.sums)})
 
 
 class Reads:
@@ -62,11 +113,18 @@ class Reads:
 
     def earliest(self) -> datetime | None:
         """Start of the first day with a counted story; None for an empty store."""
-        return _earliest(self.key, self._store)
 
-    def hours(self, series: str, span: Span, cells: CellFilter | None = None) -> pd.DataFrame:
-        """Counts of one series by the hour, non-empty hours only; columns time (UTC) and `COUNTS`."""
-        return _rows(self.key, self._store, (series,), span, "hour", cells)
+        def read() -> datetime | None:
+            days = self._store.rollups(["all"], _FIRST, _LAST, step="day")
+            return days[0].hour if days else None
+
+        return cast(datetime | None, self._keep("earliest", read))
+
+    def days_before(self, series: str, end: datetime, number: int, cells: CellFilter | None = None) -> pd.DataFrame:
+        """Counts of one series in so many blocks of 24 h up to `end`, oldest first; columns time (UTC) and `COUNTS`."""
+        span = Span(start=end - number * DAY, end=end)
+        step = "day" if span.is_whole_days else "hour"
+        return self._counts((series,), span, step, cells).even(span.start, DAY, number)
 
     def topics_over_time(self, span: Span, step: timedelta, cells: CellFilter) -> pd.DataFrame:
         """Counts by topic and step; columns series (`topic:…`), time and `COUNTS`.
@@ -74,10 +132,9 @@ class Reads:
         Without a filter a story counts under each of its topics; cells know its main topic only.
         """
         if not (cells.publishers or cells.languages):
-            return self.trends([series_of_topic(topic) for topic in TOPICS], span, step)
-        rows = _by(self.key, self._store, "topic", span, _store_step(step), cells)
-        rows = rows.assign(series="topic:" + rows["series"].astype(str), time=_floored(rows["time"], step))
-        return rows.groupby(["series", "time"], as_index=False)[list(COUNTS)].sum()
+            return self.trends(TOPIC_SERIES, span, step)
+        rows = self._counts((), span, _store_step(step), cells, by="topic").added(step)
+        return rows._replace(series="topic:" + rows.series).frame()
 
     def trend(
         self, series: str, span: Span, cells: CellFilter | None = None, step: timedelta | None = None
@@ -87,31 +144,34 @@ class Reads:
         With `cells` the additive cells are added up instead, so that publishers, languages and topics filter.
         """
         width = step or span.step
-        rows = _rows(self.key, self._store, (series,), span, _store_step(width), cells)
-        return _even(rows, span, width)
+        first = floor(span.start, width)
+        return self._counts((series,), span, _store_step(width), cells).even(
+            first, width, -((first - span.end) // width)
+        )
 
     def trends(self, series: Sequence[str], span: Span, step: timedelta | None = None) -> pd.DataFrame:
         """Counts of several series, non-empty buckets only; columns series, time and `COUNTS`."""
         width = step or span.step
-        rows = _rows(self.key, self._store, tuple(series), span, _store_step(width), None)
-        rows = rows.assign(time=_floored(rows["time"], width))
-        return rows.groupby(["series", "time"], as_index=False)[list(COUNTS)].sum()
+        return self._counts(tuple(series), span, _store_step(width)).added(width).frame()
 
     def totals(self, series: Sequence[str], start: datetime, end: datetime) -> dict[str, tuple[int, int]]:
         """series → (stories, negative) over [start, end), counted in hours."""
-        rows = _rows(self.key, self._store, tuple(series), Span(start=start, end=end), "all", None)
-        return {
-            str(name): (int(stories), int(negative))
-            for name, stories, negative in zip(rows["series"], rows["stories"], rows["negative"], strict=True)
-        }
+        span = Span(start=start, end=end)
+        few = span.is_whole_days and len(series) * (span.length // DAY) <= _FEW_ROWS
+        rows = self._counts(tuple(series), span, "day" if few else "all")
+        found: dict[str, tuple[int, int]] = {}
+        for name, (stories, negative) in zip(rows.series, rows.sums[:, _STORIES].astype(int).tolist(), strict=True):
+            before = found.get(name, (0, 0))
+            found[name] = (before[0] + stories, before[1] + negative)
+        return found
 
     def names(self, start: datetime, end: datetime, prefixes: Sequence[str]) -> list[str]:
         return cast(list[str], self._read("series_names", start, end, tuple(prefixes)))
 
-    def by(self, what: str, span: Span, cells: CellFilter | None = None) -> pd.DataFrame:
-        """Counts per publisher, language or topic over the span, most stories first."""
-        rows = _by(self.key, self._store, what, span, "all", cells or CellFilter())
-        return rows[["series", *COUNTS]].sort_values("stories", ascending=False)
+    def values(self, what: str, span: Span) -> list[str]:
+        """The publishers or languages with stories in the span, in order."""
+        few = span.is_whole_days and _PUBLISHERS * (span.length // DAY) <= _FEW_ROWS
+        return sorted(set(self._counts((), span, "day" if few else "all", by=what).series))
 
     # ── articles and stories ────────────────────────────────────────────────────────────────────────────────────
 
@@ -179,33 +239,44 @@ class Reads:
         """Signs of life; never cached, because they are unaudited and move by themselves."""
         return self._store.beats()
 
+    def _counts(
+        self, series: tuple[str, ...], span: Span, step: str, cells: CellFilter | None = None, by: str = ""
+    ) -> Counts:
+        """Rows of the span, of which those before and after it are kept too where that does not change its buckets."""
+        where = cells or CellFilter()
+        of_cells = bool(where.publishers or where.languages or where.topics or by)
+        round_days = {"day": 32 * DAY, "hour": 8 * DAY}.get(step, DAY)
+        wide = step == "hour" or (step == "day" and span.is_whole_days)
+        window = span.around(round_days) if wide else span
+
+        def read() -> Counts:
+            if of_cells:
+                return _counts(self._store.cell_columns(where, window.start, window.end, step=step, by=by))
+            return _counts(self._store.rollup_columns(list(series), window.start, window.end, step=step))
+
+        rows = cast(Counts, self._keep(("counts", series, window, step, where, by), read))
+        return rows.within(span) if wide else rows
+
     def _read(self, method: str, *args: Any, **options: Any) -> Any:
-        return _read(self.key, self._store, method, args, options)
+        return self._keep(
+            (method, args, *sorted(options.items())), lambda: getattr(self._store, method)(*args, **options)
+        )
+
+    def _keep(self, what: Hashable, read: Callable[[], Any]) -> Any:
+        # What counts no write (the size of files, the age of a claim) is looked at again now and then.
+        turn = int(time.monotonic() // _AGAIN_S)
+        return _KEPT.get((self.key, turn, what), read)
 
 
-@st.cache_data(ttl=_TTL, max_entries=_ENTRIES, show_spinner=False)
-def _read(key: Key, _store: Store, method: str, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    return getattr(_store, method)(*args, **options)
+def _weight(value: Any) -> int:
+    """About the bytes of a read."""
+    if isinstance(value, Counts):
+        return 200 + 8 * len(value.hour) * (2 + len(COUNTS))
+    items = value[0] if isinstance(value, tuple) and value and isinstance(value[0], list) else value
+    return _ROW * (1 + (len(items) if isinstance(items, list | dict) else 0))
 
 
-@st.cache_data(ttl=_TTL, max_entries=_ENTRIES, show_spinner=False)
-def _earliest(key: Key, _store: Store) -> datetime | None:
-    days = _store.rollups(["all"], _FIRST, _LAST, step="day")
-    return days[0].hour if days else None
-
-
-@st.cache_data(ttl=_TTL, max_entries=_ENTRIES, show_spinner=False)
-def _rows(
-    key: Key, _store: Store, series: tuple[str, ...], span: Span, step: str, cells: CellFilter | None
-) -> pd.DataFrame:
-    if cells is not None and (cells.publishers or cells.languages or cells.topics):
-        return _frame(_store.cell_columns(cells, span.start, span.end, step=step))
-    return _frame(_store.rollup_columns(list(series), span.start, span.end, step=step))
-
-
-@st.cache_data(ttl=_TTL, max_entries=_ENTRIES, show_spinner=False)
-def _by(key: Key, _store: Store, what: str, span: Span, step: str, cells: CellFilter) -> pd.DataFrame:
-    return _frame(_store.cell_columns(cells, span.start, span.end, step=step, by=what))
+_KEPT: Final[Held[Any]] = Held(_weight, limit=_LIMIT, forgotten_s=_AGAIN_S)
 
 
 def _store_step(width: timedelta) -> str:
@@ -213,24 +284,19 @@ def _store_step(width: timedelta) -> str:
     return "day" if width % DAY == timedelta(0) else "6h" if width % _SIX_HOURS == timedelta(0) else "hour"
 
 
-def _frame(columns: RollupColumns) -> pd.DataFrame:
-    hours = np.asarray(columns.hour, dtype="datetime64[h]") if columns.hour else np.array([], dtype="datetime64[h]")
-    frame = {name: list(getattr(columns, name)) for name in COUNTS}
-    return pd.DataFrame({"series": list(columns.series), "time": pd.to_datetime(hours, utc=True), **frame})
+def _hour(at: datetime) -> int:
+    """The first whole hour since 1970 that begins at or after a moment."""
+    return -((_EPOCH - at) // HOUR)
 
 
-def _floored(times: pd.Series, step: timedelta) -> pd.Series:
-    """`dashboard.times.floor` for a column."""
-    origin = pd.Timestamp(floor(_FIRST, step))
-    width = pd.Timedelta(step)
-    return origin + ((times - origin) // width) * width
+def _counts(columns: RollupColumns) -> Counts:
+    sums = np.array([getattr(columns, name) for name in COUNTS], dtype=float).T
+    return Counts(np.array(columns.series, dtype=object), np.array(columns.hour, dtype=np.int64), sums)
 
 
-def _even(rows: pd.DataFrame, span: Span, step: timedelta) -> pd.DataFrame:
-    """Buckets of the step over the span, also the empty ones."""
-    first = floor(span.start, step)
-    grid = pd.date_range(first, span.end, freq=pd.Timedelta(step), inclusive="left", tz="UTC", name="time")
-    if rows.empty:
-        return pd.DataFrame(0, index=grid, columns=list(COUNTS)).reset_index()
-    rows = rows.assign(time=_floored(rows["time"], step))
-    return rows.groupby("time")[list(COUNTS)].sum().reindex(grid, fill_value=0).reset_index()
+def _columns(sums: Column) -> dict[str, Column]:
+    """Sums by their names; all but the score are whole numbers."""
+    return {
+        name: sums[:, place] if name == "score_sum" else sums[:, place].astype(np.int64)
+        for place, name in enumerate(COUNTS)
+    }

@@ -16,6 +16,7 @@ _LENGTH: Final = {
 }
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,16 @@ class Span:
     @property
     def length(self) -> timedelta:
         return self.end - self.start
+
+    @property
+    def is_whole_days(self) -> bool:
+        """Whether it begins and ends at midnight UTC."""
+        return not any((at - _EPOCH) % DAY for at in (self.start, self.end))
+
+    def around(self, block: timedelta) -> Span:
+        """The shortest span that holds this one and begins and ends with a block, counted from 1970."""
+        first, last = (self.start - _EPOCH) // block, -((_EPOCH - self.end) // block)
+        return Span(start=_EPOCH + first * block, end=_EPOCH + last * block)
 
     @property
     def step(self) -> timedelta:

@@ -13,12 +13,11 @@ from dashboard import alertwords, bands, charts, context, filterbar, markup, nav
 from dashboard.bands import Change
 from dashboard.filters import Filters
 from dashboard.i18n import Words
-from dashboard.queries import Reads
+from dashboard.queries import TOPIC_SERIES, Reads
 from dashboard.said import said
 from dashboard.seriespane import story_line
 from dashboard.times import DAY, HOUR, Span
-from models.labels import TOPICS
-from monitor.domain import Alert, AlertState, Severity, series_of_topic
+from monitor.domain import Alert, AlertState, Severity, series_of_entity, series_of_topic
 
 UNRESOLVED: Final = (AlertState.OPEN, AlertState.ACKNOWLEDGED, AlertState.ESCALATED)
 LEAST_STORIES: Final = 3
@@ -52,8 +51,12 @@ def _body() -> None:
         reads.alerts(UNRESOLVED),
         key=lambda alert: (alert.inhibited_by is not None, _SEVERITY_ORDER[alert.severity], -alert.id),
     )
-    blocks = _days_before(reads, day, chosen)
-    if not blocks["stories"].sum() and not reads.trend("all", span, chosen.cells)["stories"].sum():
+    blocks = bands.with_band(reads.days_before("all", day.end, _USUAL_DAYS + 1, chosen.cells), past=_USUAL_DAYS)
+    counts = _with_lead(reads, span, span.step, chosen)
+    begun = times.floor(span.start, span.step)
+    # A first step that began before the span counts from there for the share, and from the span's start here.
+    inside = counts[counts["time"] >= begun] if begun == span.start else reads.trend("all", span, chosen.cells)
+    if not blocks["stories"].sum() and not inside["stories"].sum():
         widgets.empty(
             words("now.nothing_counted", n=f"{status.unscored:,}") if status.unscored else words("now.nothing_in_span"),
             words("now.nothing_hint"),
@@ -63,8 +66,10 @@ def _body() -> None:
     _figures(words, blocks, alerts, status.unscored)
     left, right = st.columns([7, 3], gap="medium")
     with left:
-        _share(words, reads, span, chosen, blocks, alerts)
-        _volume(words, reads, span, chosen)
+        step = times.readable_step(span, int(inside["stories"].sum()))
+        wide = counts if step == span.step else _with_lead(reads, span, step, chosen)
+        _share(words, reads, span, step, wide, blocks)
+        _volume(words, inside, span.step)
     with right:
         _open_alerts(words, alerts)
         _pulse(words)
@@ -72,15 +77,10 @@ def _body() -> None:
     _changes(words, reads, day)
 
 
-def _days_before(reads: Reads, day: Span, chosen: Filters) -> pd.DataFrame:
-    """Blocks of 24 h that end with the last one, oldest first, with their band."""
-    span = Span(start=day.end - (_USUAL_DAYS + 1) * DAY, end=day.end)
-    hours = reads.hours("all", span, chosen.cells)
-    block = (hours["time"] - pd.Timestamp(span.start)) // pd.Timedelta(DAY)
-    sums = hours.groupby(block)[["articles", "stories", "negative", "neutral", "positive", "score_sum"]].sum()
-    sums = sums.reindex(range(_USUAL_DAYS + 1), fill_value=0)
-    sums["time"] = [span.start + number * DAY for number in sums.index]
-    return bands.with_band(sums, past=_USUAL_DAYS)
+def _with_lead(reads: Reads, span: Span, step: timedelta, chosen: Filters) -> pd.DataFrame:
+    """Counts in steps over the span and over what says what is usual before it."""
+    lead = Span(start=span.start - bands.past_buckets(step) * step, end=span.end)
+    return reads.trend("all", lead, chosen.cells, step=step)
 
 
 def _figures(words: Words, blocks: pd.DataFrame, alerts: Sequence[Alert], unscored: int) -> None:
@@ -139,13 +139,9 @@ def _figures(words: Words, blocks: pd.DataFrame, alerts: Sequence[Alert], unscor
     )
 
 
-def _share(
-    words: Words, reads: Reads, span: Span, chosen: Filters, blocks: pd.DataFrame, alerts: Sequence[Alert]
-) -> None:
-    step = times.readable_step(span, int(reads.trend("all", span, chosen.cells)["stories"].sum()))
-    past = bands.past_buckets(step)
-    lead = Span(start=span.start - past * step, end=span.end)
-    frame = bands.with_band(reads.trend("all", lead, chosen.cells, step=step), past=past)
+def _share(words: Words, reads: Reads, span: Span, step: timedelta, counts: pd.DataFrame, blocks: pd.DataFrame) -> None:
+    """counts: in such steps, with what came before the span."""
+    frame = bands.with_band(counts, past=bands.past_buckets(step))
     frame = frame[frame["time"] >= times.floor(span.start, step)]
     last = blocks.iloc[-1]
     if pd.isna(last["low"]):
@@ -183,9 +179,7 @@ def _share_table(words: Words, frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _volume(words: Words, reads: Reads, span: Span, chosen: Filters) -> None:
-    step = span.step
-    frame = reads.trend("all", span, chosen.cells)
+def _volume(words: Words, frame: pd.DataFrame, step: timedelta) -> None:
     shown = frame.assign(time=widgets.local(frame["time"], step))
     table = shown[["time", "stories", "negative", "neutral", "positive", "articles"]].rename(
         columns={name: words(f"column.{name}") for name in shown.columns if words.has(f"column.{name}")}
@@ -295,11 +289,13 @@ def _heat(words: Words, reads: Reads, span: Span, chosen: Filters) -> None:
 def _changes(words: Words, reads: Reads, day: Span) -> None:
     """What moved most against the day before, with the stories behind it."""
     before = Span(start=day.start - DAY, end=day.start)
-    entities = [name for name in reads.names(before.start, day.end, ("entity:",)) if "/topic:" not in name]
-    series = [series_of_topic(topic) for topic in TOPICS if topic != "other"] + entities
-    changes = bands.changed_most(
-        reads.totals(series, day.start, day.end), reads.totals(series, before.start, before.end)
+    topics = [name for name in TOPIC_SERIES if name != series_of_topic("other")]
+    entities = [series_of_entity(entity.name) for entity in reads.entities()]
+    now, then = (
+        {**reads.totals(topics, one.start, one.end), **reads.totals(entities, one.start, one.end)}
+        for one in (day, before)
     )
+    changes = bands.changed_most(now, then)
     widgets.title(words("now.changes_title"), words("now.changes_note"))
     if not changes:
         widgets.empty(words("now.no_changes"))
