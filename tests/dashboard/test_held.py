@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pandas as pd
 import pytest
 
@@ -72,3 +75,40 @@ def test_a_table_weighs_at_least_its_text() -> None:
     table = pd.DataFrame([["x" * 1000, "y"]] * 500, columns=["text", "id"], dtype=str)
     one = uploads.Upload(identity="1", name="t.csv", text="", table=table, likely=0, notes=())
     assert uploads.weight(one) > 500 * 1000
+
+
+def test_sessions_that_ask_at_once_read_once(held: Held[str]) -> None:
+    begun, go = threading.Event(), threading.Event()
+    read: list[str] = []
+
+    def slow() -> str:
+        read.append("a")
+        begun.set()
+        go.wait(10)
+        return "text"
+
+    with ThreadPoolExecutor(5) as sessions:
+        first = sessions.submit(held.get, "a", slow)
+        begun.wait(10)
+        others = [sessions.submit(held.get, "a", slow) for _ in range(4)]
+        go.set()
+        assert {one.result(10) for one in (first, *others)} == {"text"}
+    assert read == ["a"]
+
+
+def test_who_waited_for_a_read_that_failed_reads_by_itself(held: Held[str]) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def refuse() -> str:
+        begun.set()
+        go.wait(10)
+        raise UploadError("report.pdf: not a PDF")
+
+    with ThreadPoolExecutor(2) as sessions:
+        first = sessions.submit(held.get, "report", refuse)
+        begun.wait(10)
+        second = sessions.submit(held.get, "report", lambda: "text")
+        go.set()
+        assert second.result(10) == "text"
+        with pytest.raises(UploadError):
+            first.result(10)
