@@ -9,7 +9,6 @@ that moves by a day, or another session's span of the same weeks, finds them.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Hashable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, cast
@@ -50,6 +49,8 @@ TOPIC_SERIES: Final = tuple(series_of_topic(topic) for topic in TOPICS)
 _STORIES: Final = (COUNTS.index("stories"), COUNTS.index("negative"))
 _LIMIT: Final = 128 * 2**20
 _AGAIN_S: Final = 600.0
+"""What no write counts (the size of files, how long something waits) is looked at again so often."""
+
 _ROW: Final = 4096
 """About the bytes of a frozen value: an article, a story, an alert with its evidence."""
 
@@ -263,9 +264,7 @@ class Reads:
         )
 
     def _keep(self, what: Hashable, read: Callable[[], Any]) -> Any:
-        # What counts no write (the size of files, the age of a claim) is looked at again now and then.
-        turn = int(time.monotonic() // _AGAIN_S)
-        return _KEPT.get((self.key, turn, what), read)
+        return _KEPT.get((self.key, what), read)
 
 
 def _weight(value: Any) -> int:
@@ -276,7 +275,7 @@ def _weight(value: Any) -> int:
     return _ROW * (1 + (len(items) if isinstance(items, list | dict) else 0))
 
 
-_KEPT: Final[Held[Any]] = Held(_weight, limit=_LIMIT, forgotten_s=_AGAIN_S)
+_KEPT: Final[Held[Any]] = Held(_weight, limit=_LIMIT, lasts_s=_AGAIN_S)
 
 
 def _store_step(width: timedelta) -> str:

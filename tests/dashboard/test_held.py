@@ -62,6 +62,16 @@ def test_what_nobody_used_for_half_an_hour_is_dropped() -> None:
     assert held.bytes == 10
 
 
+def test_a_value_that_lasts_ten_minutes_is_made_again_though_it_was_used() -> None:
+    clock = Clock()
+    held = Held(len, limit=100, clock=clock, lasts_s=600)
+    for now in (0, 400, 601):
+        clock.now = now
+        text = held.get("a", lambda: f"made at {clock.now}")
+    assert text == "made at 601"
+    assert held.bytes == len(text)
+
+
 def test_a_file_that_cannot_be_read_leaves_nothing(held: Held[str]) -> None:
     def refuse() -> str:
         raise UploadError("report.pdf: not a PDF")
