@@ -22,6 +22,7 @@ from monitor.people import GRANTED, ROLES, Person, identities, name_of, read_nam
 from monitor.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from models.backend import Classifier
     from monitor.app import App
     from monitor.login import Login
 
@@ -163,8 +164,8 @@ def explained(text: str) -> list[tuple[int, int, float]]:
     return _explained(app().classifier().version, text)
 
 
-def model_to_score_with() -> str | None:
-    """The version or folder that a scoring process of its own should open: the one that pages use."""
+def open_for_a_job() -> Classifier:
+    """A scoring process of its own for a long job: the model that pages use, on the deployment's backend and device,
+    and one thread of the CPU, so that pages and pasted texts are answered meanwhile."""
     opened = app()
-    live = opened.store.live_model()
-    return opened.settings.model or (live[0] if live else None)
+    return opened.open_classifier(opened.live_version() or opened.settings.model or None, threads=1)

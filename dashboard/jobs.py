@@ -1,141 +1,137 @@
-"""Scoring of long tables and documents in a process of its own, so that the pages of other people stay quick.
+"""Scoring of long tables and documents beside the pages, so that the pages of other people stay quick.
 
-`python -m models score` or `python -m dashboard.scorer` does the work in a private temporary folder; the page only
-looks at its progress. The folder goes with the job, and the process with the session that started it.
+A job has a scoring process of its own, of the kind that answers pasted texts (`models.process_backend`), opened on the
+deployment's backend and device; a thread here only hands it texts. The process ends with the job, and the job with the
+session that started it.
 """
 
 from __future__ import annotations
 
-import json
-import re
-import subprocess
-import sys
-import tempfile
 import threading
 import weakref
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, Generic, TypeVar
 
 import pandas as pd
 
-from dashboard.scorer import read_scores
-from models.longtext import DocumentScore
+from dashboard.scored import score_texts
+from models.backend import Classifier, Prediction
+from models.batching import in_chunks
+from models.errors import ModelError
+from models.longtext import DocumentScore, score_document
+from models.process_backend import AT_ONCE as REQUEST
+from models.sentences import split_sentences
 from monitor.errors import UploadError
 
-ROOT: Final = Path(__file__).resolve().parent.parent
 AT_ONCE: Final = 2
 """Jobs that run at the same time over all sessions; another one waits its turn."""
 
 _turns = threading.BoundedSemaphore(AT_ONCE)
-_PERCENT: Final = re.compile(r"(\d{1,3})%\|")
+
+T = TypeVar("T")
+OpenModel = Callable[[], Classifier]
+"""Opens the model for one job: `Classifier` of a process that nobody else asks."""
 
 
-class Process:
-    """Something being scored in a process of its own. `progress()` never blocks."""
+class _StoppedError(Exception):
+    """Nobody wants the result any more."""
 
-    def __init__(self, name: str) -> None:
+
+class _Run:
+    """What the thread and the job share. Whoever forgets the job ends the run: it never refers to the job."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.ended = threading.Event()
+        self.started = False
+        self.done = 0
+        self.result: object = None
+        self.error: Exception | None = None
+
+
+class _Counted:
+    """A classifier that counts what was read, and stops between two requests when the run is to end."""
+
+    def __init__(self, classifier: Classifier, run: _Run) -> None:
+        self._inner = classifier
+        self._run = run
+        self.version = classifier.version
+        self.languages = classifier.languages
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction | None]:
+        found: list[Prediction | None] = []
+        for some in in_chunks(texts, REQUEST):
+            if self._run.stop.is_set():
+                raise _StoppedError
+            found += self._inner.predict(some)
+            self._run.done += len(some)
+        return found
+
+
+class Job(Generic[T]):
+    """Something being scored. `progress()` and `done` never block; `result()` is for when it is done.
+
+    total: texts that `work` reads, as far as that is known before.
+    """
+
+    def __init__(self, name: str, open_model: OpenModel, work: Callable[[Classifier], T], total: int) -> None:
         self.name = name
-        self._folder = tempfile.TemporaryDirectory(prefix="headwind-score-")
-        self._source = Path(self._folder.name) / "in"
-        self._target = Path(self._folder.name) / "out"
-        self._errors = Path(self._folder.name) / "stderr"
-        self._command: list[str] = []
-        self._process: subprocess.Popen[bytes] | None = None
-        self._finalizer: weakref.finalize | None = None
-
-    def _start(self) -> bool:
-        """Take a turn when one is free."""
-        if self._process is not None or not _turns.acquire(blocking=False):
-            return False
-        with self._errors.open("wb") as errors:
-            self._process = subprocess.Popen(
-                self._command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
-            )
-        self._finalizer = weakref.finalize(self, _stop, self._process)
-        return True
+        self.total = max(1, total)
+        self._run = _Run()
+        self._finalizer = weakref.finalize(self, self._run.stop.set)
+        threading.Thread(target=_score, args=(self._run, open_model, work), name=f"score {name}", daemon=True).start()
 
     @property
     def waiting(self) -> bool:
-        return self._process is None
+        return not self._run.started and not self._run.ended.is_set()
 
     @property
     def done(self) -> bool:
-        self._start()
-        if self._process is None or self._process.poll() is None:
-            return False
-        if self._finalizer is not None:
-            self._finalizer()  # gives the turn back, once
-        return True
+        return self._run.ended.is_set()
 
     def progress(self) -> float:
-        """Share of the table that is scored, 0 to 1, as the process reports it."""
-        found = _PERCENT.findall(self._tail())
-        return min(1.0, int(found[-1]) / 100) if found else 0.0
+        """Share of the texts that are scored, 0 to 1."""
+        return min(1.0 if self.done else 0.99, self._run.done / self.total)
 
-    def _finished(self) -> Path:
-        """The file with the result. Raises `UploadError` with the process's own last line when it failed."""
-        if not self.done or self._process is None:
-            raise UploadError(f"{self.name}: not scored yet")
-        if self._process.returncode != 0 or not self._target.exists():
-            lines = [line for line in self._tail().replace("\r", "\n").splitlines() if line.strip()]
-            reason = lines[-1].replace(str(self._source), self.name) if lines else f"status {self._process.returncode}"
-            raise UploadError(f"{self.name}: {reason}")
-        return self._target
+    def result(self) -> T:
+        """Raises `UploadError` before it is done or when it was stopped, `ModelError` when it could not be scored."""
+        if isinstance(self._run.error, ModelError):
+            raise self._run.error
+        if self._run.error is not None or not self.done:
+            raise UploadError(f"{self.name}: not scored yet") from self._run.error
+        return self._run.result  # type: ignore[return-value]  # what `work` gave
 
     def stop(self) -> None:
-        if self._finalizer is not None:
-            self._finalizer()
-
-    def _tail(self) -> str:
-        if not self._errors.exists():
-            return ""
-        with self._errors.open("rb") as file:
-            file.seek(max(0, self._errors.stat().st_size - 4000))
-            return file.read().decode("utf-8", errors="replace")
+        """Ends between two requests; the turn is given back then."""
+        self._finalizer()
 
 
-class Job(Process):
-    """One table being scored; `result()` is the table with the added columns once it is done."""
-
-    def __init__(self, table: pd.DataFrame, column: str, name: str, model: str | None, threads: int = 1) -> None:
-        super().__init__(name)
-        self.rows = len(table)
-        self._source, self._target = self._source.with_suffix(".csv"), self._target.with_suffix(".csv")
-        table.to_csv(self._source, index=False)
-        self._command = [
-            *(sys.executable, "-m", "models", "score", "--in", str(self._source), "--out", str(self._target)),
-            *("--text-column", column, "--threads", str(threads)),
-            *(("--model", model) if model else ()),
-        ]
-        self._start()
-
-    def result(self) -> pd.DataFrame:
-        return pd.read_csv(self._finished(), keep_default_na=False, dtype=str)
+def table_job(frame: pd.DataFrame, column: str, name: str, open_model: OpenModel) -> Job[pd.DataFrame]:
+    """The table with the added columns."""
+    return Job(name, open_model, lambda classifier: score_texts(frame, column, classifier), len(frame))
 
 
-class DocumentsJob(Process):
-    """Documents being scored; `result()` gives their scores in order once they are done."""
-
-    def __init__(self, texts: Sequence[str], name: str, model: str | None, threads: int = 1) -> None:
-        super().__init__(name)
-        self._source.write_text(json.dumps(list(texts)), encoding="utf-8")
-        self._command = [
-            *(sys.executable, "-m", "dashboard.scorer", str(self._source), str(self._target)),
-            *("--threads", str(threads), *(("--model", model) if model else ())),
-        ]
-        self._start()
-
-    def result(self) -> list[DocumentScore]:
-        return read_scores(self._finished().read_text(encoding="utf-8"))
+def documents_job(texts: Sequence[str], name: str, open_model: OpenModel) -> Job[list[DocumentScore]]:
+    """The scores of documents, in order. Each text is read once by sentence and once by window."""
+    total = sum(2 * sum(1 for _ in split_sentences(text)) for text in texts)
+    return Job(name, open_model, lambda classifier: [score_document(classifier, text) for text in texts], total)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.terminate()
+def _score(run: _Run, open_model: OpenModel, work: Callable[[Classifier], T]) -> None:
+    try:
+        while not _turns.acquire(timeout=0.2):
+            if run.stop.is_set():
+                raise _StoppedError
         try:
-            process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    _turns.release()
+            run.started = True
+            classifier = open_model()
+            try:
+                run.result = work(_Counted(classifier, run))
+            finally:
+                getattr(classifier, "close", lambda: None)()
+        finally:
+            _turns.release()
+    except Exception as error:
+        run.error = error  # raised again where the page asks for the result
+    finally:
+        run.ended.set()

@@ -11,11 +11,13 @@ import streamlit as st
 from dashboard import actions, context, markup, tables, widgets
 from dashboard.i18n import Words
 from models.backend import Classifier, Prediction
+from models.batching import in_chunks
 from models.longtext import DocumentScore
 from models.score import ADDED, predict_any_length
 
 _SHOWN: Final = 400
 _EXPLAINED: Final = 600
+_PIECE: Final = 2_000
 
 
 def document_pane(text: str, score: DocumentScore, *, key: str) -> None:
@@ -142,17 +144,26 @@ def summary_row(name: str, score: DocumentScore, words: Words) -> dict[str, obje
 
 def score_texts(frame: pd.DataFrame, column: str, classifier: Classifier) -> pd.DataFrame:
     """The table with the columns of `python -m models score` added; a column of such a name is kept as `<name>_in`."""
-    texts = ["" if pd.isna(value) else str(value) for value in frame[column]]
-    predictions = predict_any_length(classifier, texts)
     out = frame.rename(columns={name: f"{name}_in" for name in ADDED if name in frame.columns})
-    added = {
-        "sentiment": [one.sentiment if one else "" for one in predictions],
-        "p_negative": [round(one.p_negative, 6) if one else None for one in predictions],
-        "p_neutral": [round(one.p_neutral, 6) if one else None for one in predictions],
-        "p_positive": [round(one.p_positive, 6) if one else None for one in predictions],
-        "score": [round(one.score, 6) if one else None for one in predictions],
-        "topics": ["|".join(one.topics) if one else "" for one in predictions],
-        "confidence": [round(one.confidence, 6) if one else None for one in predictions],
-        "model_version": [classifier.version] * len(predictions),
-    }
-    return out.assign(**added)
+    texts = ("" if pd.isna(value) else str(value) for value in frame[column])
+    # In pieces, because a prediction weighs more than its cells: a long table would be held twice over.
+    cells = [
+        _cells(one, classifier.version)
+        for some in in_chunks(texts, _PIECE)
+        for one in predict_any_length(classifier, some)
+    ]
+    added = pd.DataFrame(cells, columns=list(ADDED), index=out.index)
+    return pd.concat([out, added], axis=1)
+
+
+def _cells(prediction: Prediction | None, version: str) -> tuple[object, ...]:
+    if prediction is None:
+        return ("", None, None, None, None, "", None, version)
+    numbers = (prediction.p_negative, prediction.p_neutral, prediction.p_positive, prediction.score)
+    return (
+        prediction.sentiment,
+        *(round(number, 6) for number in numbers),
+        "|".join(prediction.topics),
+        round(prediction.confidence, 6),
+        version,
+    )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 import pandas as pd
 import streamlit as st
 
-from dashboard import alertwords, charts, context, markup, times, widgets
+from dashboard import alertwords, context, markup, times, trialchart, widgets
 from dashboard.alertpane import evidence_facts, evidence_stories
 from dashboard.i18n import Words
 from dashboard.queries import Reads
@@ -47,27 +48,32 @@ def trial(rule: Rule, words: Words, *, at_once: bool = False) -> None:
 def _report(report: BacktestReport, rule: Rule, words: Words, reads: Reads) -> None:
     zone = context.zone()
     span = times.Span(start=report.start, end=report.end)
-    frame = reads.trend("all", span)
-    frame = frame.assign(
-        time=widgets.local(frame["time"], span.step),
-        share=frame["negative"] / frame["stories"].where(frame["stories"] > 0),
-        low=float("nan"),
-        high=float("nan"),
-    )
-    marks = [
-        (alert.opened_at.astimezone(zone).replace(tzinfo=None), words.series(alert.series)) for alert in report.alerts
-    ]
     newest_first = list(reversed(report.alerts))
     table = _table(newest_first, rule, words)
     told = sum(alert.inhibited_by is None for alert in report.alerts)
     notes = [words("backtest.more", n=len(report.alerts) - told)] if told < len(report.alerts) else []
     notes += [words("backtest.quiet_note")] if rule.kind is RuleKind.QUIET else []
+    widgets.title(words("backtest.result", n=told, week=f"{report.per_week:.1f}"), " · ".join(notes))
+    series = st.selectbox(
+        words("column.series"),
+        trialchart.watched(rule, list(report.alerts), reads),
+        format_func=words.series,
+        key=f"backtest.series.{rule.name}",
+        width=360,
+    )
+    shown = trialchart.judged(rule, series, span, reads)
+    shown = replace(shown, frame=shown.frame.assign(time=widgets.local(shown.frame["time"], shown.step)))
+    marks = [
+        (alert.opened_at.astimezone(zone).replace(tzinfo=None), words.series(alert.series))
+        for alert in report.alerts
+        if alert.series == series
+    ]
     widgets.chart(
-        words("backtest.result", n=told, week=f"{report.per_week:.1f}"),
-        charts.share_with_band(frame, words, span.step, marks),
+        trialchart.title(shown, words),
+        trialchart.figure(shown, words, marks),
         table,
         key="backtest.chart",
-        note=" · ".join(notes),
+        note=words("backtest.shows_words") if rule.kind is RuleKind.KEYWORD else "",
     )
     if not newest_first:
         return

@@ -187,20 +187,22 @@ def _documents(documents: list[Upload], words: Words) -> None:
 def _score_elsewhere(missing: list[Upload], scores: dict[str, DocumentScore]) -> None:
     """Long documents go to a process of their own; the page is drawn again when they are done."""
     which = tuple(one.identity for one in missing)
-    running: dict[tuple[str, ...], jobs.DocumentsJob] = st.session_state.setdefault(_DOCUMENTS, {})
+    running: dict[tuple[str, ...], jobs.Job[list[DocumentScore]]] = st.session_state.setdefault(_DOCUMENTS, {})
     if which not in running:
         for job in running.values():
             job.stop()
         running.clear()
         name = missing[0].name if len(missing) == 1 else f"{missing[0].name} +{len(missing) - 1}"
-        running[which] = jobs.DocumentsJob([one.text for one in missing], name, context.model_to_score_with())
+        running[which] = jobs.documents_job([one.text for one in missing], name, context.open_for_a_job)
     _documents_progress(which, running, scores)
 
 
 @st.fragment(run_every=1.0)
 @widgets.guarded
 def _documents_progress(
-    which: tuple[str, ...], running: dict[tuple[str, ...], jobs.DocumentsJob], scores: dict[str, DocumentScore]
+    which: tuple[str, ...],
+    running: dict[tuple[str, ...], jobs.Job[list[DocumentScore]]],
+    scores: dict[str, DocumentScore],
 ) -> None:
     words = context.words()
     job = running.get(which)
@@ -229,7 +231,7 @@ def _table(one: Upload, words: Words, key: str) -> None:
             column = st.selectbox(words("score.column"), columns, index=one.likely, key=f"{key}.column", width=320)
             go = st.button(words("score.go_rows", n=f"{len(frame):,}"), type="primary", key=f"{key}.go")
         done: dict[tuple[str, str], pd.DataFrame] = st.session_state.setdefault(_DONE, {})
-        running: dict[tuple[str, str], jobs.Job] = st.session_state.setdefault(_JOB, {})
+        running: dict[tuple[str, str], jobs.Job[pd.DataFrame]] = st.session_state.setdefault(_JOB, {})
         which = (one.identity, column)
         if go:
             done.pop(which, None)
@@ -237,7 +239,7 @@ def _table(one: Upload, words: Words, key: str) -> None:
                 with st.spinner(words("score.working")):
                     done[which] = score_texts(frame, column, context.app().classifier())
             else:
-                running[which] = jobs.Job(frame, column, one.name, context.model_to_score_with())
+                running[which] = jobs.table_job(frame, column, one.name, context.open_for_a_job)
         if which in running:
             _progress(which, running, done)
         elif which in done:
@@ -249,7 +251,9 @@ def _table(one: Upload, words: Words, key: str) -> None:
 @st.fragment(run_every=1.0)
 @widgets.guarded
 def _progress(
-    which: tuple[str, str], running: dict[tuple[str, str], jobs.Job], done: dict[tuple[str, str], pd.DataFrame]
+    which: tuple[str, str],
+    running: dict[tuple[str, str], jobs.Job[pd.DataFrame]],
+    done: dict[tuple[str, str], pd.DataFrame],
 ) -> None:
     words = context.words()
     job = running.get(which)
@@ -259,7 +263,7 @@ def _progress(
         running.pop(which)
         done[which] = job.result()
         st.rerun()
-    text = words("score.queued") if job.waiting else words("score.rows_running", n=f"{job.rows:,}")
+    text = words("score.queued") if job.waiting else words("score.rows_running", n=f"{job.total:,}")
     st.progress(job.progress(), text)
     if st.button(words("score.stop"), key=f"stop.{which[0]}"):
         job.stop()

@@ -82,7 +82,13 @@ PARAMS: Final[Mapping[RuleKind, Mapping[str, Param]]] = {
         "negative_only": Param(False, "flag", "Count only negative stories."),
     },
     RuleKind.QUIET: {
-        "factor": Param(8.0, "float", "Silent for this many times its usual gap between items.", 1.5, 100),
+        "factor": Param(
+            8.0,
+            "float",
+            "So many items, and three batches, of its habit must be missing before it is silent.",
+            1.5,
+            100,
+        ),
         "min_hours": Param(6.0, "float", "Never fires before this many silent hours.", 0.25, 720),
         "pipeline_minutes": Param(30.0, "float", "Minutes without a sign of life of the worker.", 1, 1440),
     },

@@ -73,15 +73,16 @@ class ModelPart(Core):
             return None
         return f"the live model {self._refused[0]} cannot be opened, so nothing is scored: {self._refused[1]}"
 
-    def open_classifier(self, version: str | None) -> Classifier:
+    def open_classifier(self, version: str | None, threads: int | None = None) -> Classifier:
         """A version by name or folder, on this deployment's backend and device. Raises `CheckpointError`, and
-        `ScorerError` where it answers from a process of its own that does not start."""
+        `ScorerError` where it answers from a process of its own that does not start. threads: instead of the
+        deployment's."""
         open_model = ProcessClassifier if self._scores_apart else registry.open_classifier
         return open_model(
             self._place_of(version),
             backend=self.settings.backend,
             device=self.settings.device,
-            threads=self.settings.threads or None,
+            threads=threads or self.settings.threads or None,
         )
 
     def _place_of(self, version: str | None) -> str | None:

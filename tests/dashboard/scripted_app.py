@@ -11,7 +11,7 @@ class ScriptedApp(App):
     def classifier(self) -> Classifier:
         return self.open_classifier(self.live_version())
 
-    def open_classifier(self, version: str | None) -> Classifier:
+    def open_classifier(self, version: str | None, threads: int | None = None) -> Classifier:
         return classifier(version if version in VERSIONS else VERSIONS[0])
 
     def model_versions(self) -> list[tuple[str, str, str, str]]:

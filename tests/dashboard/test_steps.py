@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import gc
+import threading
 import time
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 import pytest
@@ -15,13 +20,21 @@ from dashboard import context, i18n, jobs, shell, watchedit
 from dashboard.queries import Reads
 from dashboard.scored import score_texts
 from models import registry
+from models.backend import Classifier, Prediction
+from models.errors import CheckpointError
+from models.process_backend import ProcessClassifier
 from monitor import keeping
-from monitor.app import App
+from monitor.app import App, open_app
 from monitor.domain import AlertState, Entity
 from monitor.errors import StoreError, UploadError
 from monitor.people import Person
+from monitor.settings import load_settings
 from tests.dashboard.conftest import Open
 from tests.dashboard.seeding import HOSTILE, classifier
+from tests.models import tiny_checkpoint
+from tests.scripted_classifier import ScriptedClassifier
+
+T = TypeVar("T")
 
 words = i18n.words("en")
 
@@ -197,11 +210,7 @@ def test_long_documents_are_scored_by_a_process_of_its_own() -> None:
     if not registry.available():
         pytest.skip("no checkpoint is shipped yet")
     texts = ["The bank nears default. " * 40, "Profit rises. The office is in Bryn."]
-    job = jobs.DocumentsJob(texts, "report.txt", None)
-    deadline = time.monotonic() + 120
-    while not job.done and time.monotonic() < deadline:
-        time.sleep(0.2)
-    first, second = job.result()
+    first, second = finished(jobs.documents_job(texts, "report.txt", shipped))
     assert first.aggregate is not None and first.aggregate.sentiment == "negative"
     assert (len(first.sentences), len(second.sentences)) == (40, 2)
     assert second.sentences[0].text == "Profit rises."
@@ -225,22 +234,74 @@ def test_a_long_table_is_scored_by_a_process_of_its_own() -> None:
     if not registry.available():
         pytest.skip("no checkpoint is shipped yet")
     frame = pd.DataFrame({"headline": ["Bank nears default"] * 300})
-    job = jobs.Job(frame, "headline", "long.csv", None)
-    deadline = time.monotonic() + 120
-    while not job.done and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert len(job.result()) == 300
-    assert set(job.result()["sentiment"]) == {"negative"}
+    result = finished(jobs.table_job(frame, "headline", "long.csv", shipped))
+    assert len(result) == 300
+    assert set(result["sentiment"]) == {"negative"}
 
 
 def test_a_job_that_fails_says_why_and_gives_its_turn_back() -> None:
+    frame, missing = pd.DataFrame({"a": ["x"]}), partial(ProcessClassifier, "no-such-model")
     for _ in range(jobs.AT_ONCE + 1):
-        job = jobs.Job(pd.DataFrame({"a": ["x"]}), "a", "bad.csv", "no-such-model")
-        deadline = time.monotonic() + 60
-        while not job.done and time.monotonic() < deadline:
-            time.sleep(0.1)
-        with pytest.raises(UploadError, match=r"bad\.csv"):
-            job.result()
+        with pytest.raises(CheckpointError, match="no-such-model"):
+            finished(jobs.table_job(frame, "a", "bad.csv", missing))
+
+
+def test_a_job_is_stopped_between_two_requests_and_leaves_no_process() -> None:
+    asked, go_on, closed = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow(ScriptedClassifier):
+        def predict(self, texts: Sequence[str]) -> list[Prediction | None]:
+            asked.set()
+            assert go_on.wait(60)
+            return super().predict(texts)
+
+        def close(self) -> None:
+            closed.set()
+
+    job = jobs.table_job(pd.DataFrame({"a": ["Acme nears default"] * 1000}), "a", "long.csv", Slow)
+    assert asked.wait(60)
+    job.stop()
+    go_on.set()
+    assert closed.wait(60)
+    with pytest.raises(UploadError, match=r"long\.csv: not scored yet"):
+        finished(job)
+
+
+@pytest.mark.parametrize(("setting", "value"), [("backend", "torch"), ("backend", "onnx"), ("device", "cpu")])
+def test_a_job_is_scored_on_the_backend_and_device_of_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, value: str
+) -> None:
+    """Seen at the process that the job starts: it is told the setting, and one thread."""
+    folder = tiny_checkpoint.shared()
+    settings = load_settings(home=tmp_path, model=str(folder), **{setting: value})
+    opened = open_app(settings, role="reader", scores_apart=True)
+    monkeypatch.setattr(context, "app", lambda: opened)
+    told: list[list[str]] = []
+
+    def look() -> Classifier:
+        model = context.open_for_a_job()
+        assert isinstance(model, ProcessClassifier)
+        command = Path(f"/proc/{model.process_id}/cmdline").read_text().split("\0")
+        told.append(command)
+        return model
+
+    result = finished(jobs.table_job(pd.DataFrame({"a": ["Acme nears default"]}), "a", "one.csv", look))
+    opened.store.close()
+    assert list(result["model_version"]) != [""]
+    [command] = told
+    assert command[command.index(f"--{setting}") + 1] == value
+    assert command[command.index("--threads") + 1] == "1"
+
+
+def shipped() -> Classifier:
+    return ProcessClassifier(threads=1)
+
+
+def finished(job: jobs.Job[T]) -> T:
+    deadline = time.monotonic() + 120
+    while not job.done and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return job.result()
 
 
 # ── Feeds, Watchlist, Settings, Model ────────────────────────────────────────────────────────────────────────────
