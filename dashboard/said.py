@@ -23,7 +23,8 @@ _FORMS: Final = {
     **dict.fromkeys(("field", "option"), r"'[\w.]+'"),
 }
 _QUOTES: Final = "'"
-_CLAUSES: Final = frozenset({"known", "stories", "voices", "span", "usual"})
+_FILE: Final = "said.file"
+_CLAUSES: Final = frozenset({"known", "stories", "voices", "span", "usual", "slice"})
 """Fields that are sentences of their own; one that is not known leaves the whole as it is."""
 _REST: Final = frozenset({"what", "why"})
 """Fields that are sentences too, and may be anything else: what an alert was, why something failed."""
@@ -52,11 +53,13 @@ def _card_line(line: str, words: Words) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _found(text: str, language: str, section: str) -> str | None:
+def _found(text: str, language: str, section: str, file: bool = True) -> str | None:
     if language == i18n.DEFAULT or not text.strip():
         return text
     words = i18n.words(language)
     for key, pattern in _patterns(section):
+        if key == _FILE:
+            return _of_a_file(text, language) if file else None
         match = pattern.fullmatch(text)
         if match is None:
             continue
@@ -66,11 +69,22 @@ def _found(text: str, language: str, section: str) -> str | None:
     return None
 
 
+def _of_a_file(text: str, language: str) -> str | None:
+    """`NAME: reason`; a name may hold a colon and a space, so the reason is the longest end that is known by itself."""
+    for at in re.finditer(": ", text):
+        known = _found(text[at.end() :], language, "said.", file=False)
+        if known is not None:
+            return i18n.words(language)(_FILE, file=text[: at.start()], known=known)
+    return None
+
+
 def _value(name: str, value: str, words: Words, section: str) -> str | None:
     if name in _CLAUSES:
         return _found(value, words.language, section)
     if name in _REST:
-        return _found(value, words.language, section) or value
+        whole = _found(value, words.language, section)
+        parts = [] if whole else value.split("; ")  # what the gate finds worse is a list
+        return whole or words("count.semicolon").join(_found(one, words.language, section) or one for one in parts)
     if name == "about":
         return words("count.comma").join(words.topic(topic.replace(" ", "_")) for topic in value.split(", "))
     if name == "series":

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pandas as pd
 import streamlit as st
 
-from dashboard import actions, context, markup, times, widgets
+from dashboard import actions, auditwords, context, markup, times, widgets
 from dashboard.channelpane import channels_pane
 from dashboard.i18n import Words
 from dashboard.peoplepane import people_pane
@@ -149,9 +149,9 @@ def _audit(words: Words, reads: Reads) -> None:
                 words("audit.seq"): [entry.seq for entry in entries],
                 words("column.time"): [times.moment(entry.at, zone, seconds=True) for entry in entries],
                 words("column.actor"): [entry.actor for entry in entries],
-                words("audit.action"): [entry.action for entry in entries],
-                words("audit.subject"): [entry.subject for entry in entries],
-                words("audit.detail"): [_detail(entry.detail) for entry in entries],
+                words("audit.action"): [auditwords.action(entry.action, words) for entry in entries],
+                words("audit.subject"): [auditwords.subject(entry.action, entry.subject, words) for entry in entries],
+                words("audit.detail"): [auditwords.detail(entry.detail, words) for entry in entries],
                 words("audit.hash"): [entry.hash[:12] for entry in entries],
             }
         ),
@@ -159,10 +159,6 @@ def _audit(words: Words, reads: Reads) -> None:
         width="stretch",
         height=560,
     )
-
-
-def _detail(detail: dict[str, Any]) -> str:
-    return " · ".join(f"{name}: {value}" for name, value in detail.items() if value not in ("", None, [], {}))
 
 
 def _deployment(words: Words) -> None:

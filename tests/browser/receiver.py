@@ -17,8 +17,11 @@ FEED = b"""<?xml version="1.0"?><rss version="2.0"><channel><title>Harbour Gazet
 
 @dataclass
 class Receiver:
+    """status: what a POST is answered with; below 300 it is kept."""
+
     url: str
     posts: list[bytes] = field(default_factory=list)
+    status: int = 204
 
 
 @contextmanager
@@ -32,8 +35,10 @@ def receiving() -> Iterator[Receiver]:
             self.wfile.write(FEED)
 
         def do_POST(self) -> None:
-            receiver.posts.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
-            self.send_response(204)
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if receiver.status < 300:
+                receiver.posts.append(body)
+            self.send_response(receiver.status)
             self.end_headers()
 
         def log_message(self, *args: object) -> None:

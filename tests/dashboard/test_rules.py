@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import i18n
-from monitor.alerts.rules import PARAMS
+from dashboard import i18n, trialchart
+from dashboard.queries import Reads
+from dashboard.times import Span
+from monitor.alerts.rules import PARAMS, in_scope
 from monitor.app import App
-from monitor.domain import RuleKind
+from monitor.domain import Rule, RuleKind
 from tests.dashboard.conftest import Open
 from tests.dashboard.test_steps import click, html
 
@@ -98,3 +102,38 @@ def test_rules_come_in_as_toml_and_a_wrong_field_is_named(desk: App, open_page: 
     assert any("budget" in error.value for error in page.error)
     [rule] = desk.store.rules()
     assert rule.params == {"budget_per_week": 2.5}
+
+
+@pytest.mark.parametrize(
+    ("rule", "series", "shown"),
+    [
+        (Rule(name="a", kind=RuleKind.SPIKE, scope=("topic:litigation",)), "topic:litigation", "count"),
+        (
+            Rule(name="b", kind=RuleKind.THRESHOLD, scope=("all",), params={"measure": "share", "min_stories": 1}),
+            "all",
+            "share",
+        ),
+        (
+            Rule(name="c", kind=RuleKind.THRESHOLD, scope=("all",), params={"measure": "mean_score"}),
+            "all",
+            "mean_score",
+        ),
+        (Rule(name="d", kind=RuleKind.QUIET, scope=("publisher:*",)), None, "gap"),
+    ],
+)
+def test_the_chart_of_a_trial_shows_what_the_rule_judges(desk: App, rule: Rule, series: str | None, shown: str) -> None:
+    reads = Reads(desk.store, desk.settings.store_url)
+    newest = desk.store.status().data_as_of
+    assert newest is not None
+    watched = trialchart.watched(rule, [], reads)
+    assert series is None or watched[0] == series
+    assert all(in_scope(rule, name) for name in watched)
+    span = Span(start=newest - timedelta(days=14), end=newest)
+    one = trialchart.judged(rule, watched[0], span, reads)
+    assert one.measure == shown
+    values = one.frame["value"].dropna()
+    assert len(values) > 0
+    assert {"share": values.between(0, 1), "mean_score": values.between(-1, 1)}.get(shown, values >= 0).all()
+    for language in ("en", "zh"):
+        told = i18n.words(language)
+        assert told.series(one.series) in trialchart.title(one, told)

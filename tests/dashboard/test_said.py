@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from dashboard import alertwords, i18n
+from dashboard import alertwords, auditwords, i18n
 from dashboard.alertpane import evidence_facts
 from dashboard.said import card, said
+from models.gate import Slice
 from models.registry import CHECKPOINTS, available
 from monitor import desk as steps
+from monitor import upkeep
 from monitor.alerts.history import history_from_facts
 from monitor.alerts.kinds import EntityFacts, critical_stories, threshold
 from monitor.alerts.lifecycle import Observation, Standing, evaluate
@@ -23,12 +25,13 @@ from monitor.alerts.quiet import quiet
 from monitor.alerts.rules import default_rules, params_of, rule_to_dict, rules_from_toml
 from monitor.alerts.spike import _words as spike_words
 from monitor.app import App
-from monitor.domain import AlertEvent, AlertState, ChannelConfig, FeedState, Rule, RuleKind
+from monitor.domain import AlertEvent, AlertState, ChannelConfig, Entity, FeedState, Rule, RuleKind
 from monitor.entities.watchlist import parse_watchlist
 from monitor.errors import MonitorError
 from monitor.feeds.documents import parse_document
 from monitor.feeds.opml import parse_opml
 from monitor.notify.kinds import validate as validate_channel
+from monitor.people import Person
 from tests.alerts.news import story
 from tests.alerts.newsroom import NOW as NEWS_NOW
 from tests.alerts.newsroom import open_newsroom
@@ -310,3 +313,77 @@ def test_a_spike_of_late_news_says_so_on_the_page() -> None:
     late = replace(spike, summary="Late news: 5 stories")
     assert alertwords.summary(late, EN) == f"Late news: {alertwords.summary(spike, EN)}"
     assert alertwords.summary(late, ZH).startswith("迟到的新闻")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x = ",
+        "x",
+        "[rule",
+        "[[rule]",
+        "x = 1 2",
+        "x = [1",
+        'x = "a',
+        "x = 1\nx = 2",
+        "= 1",
+        "x = {a = 1",
+        "x = 1979-13-01",
+    ],
+)
+def test_what_the_toml_parser_says(text: str) -> None:
+    [refused] = refusals(partial(rules_from_toml, text))
+    assert left([refused]) == []
+    assert said(refused, ZH) != refused
+
+
+def test_what_the_gate_finds_worse() -> None:
+    slices = ["sentiment: right", "verdicts, topics: micro-F1", "fraud_crime: found", "credit_distress: no false flag"]
+    worse = [str(Slice(name=name, n=283, live=0.9, candidate=0.7, p_value=0.01)) for name in slices]
+    objections = ["languages: de would no longer be supported", *worse]
+    text = f"v2 is worse than v1 and stays out: {'; '.join(objections)}. Give a reason to promote it all the same"
+    assert left([text], "v1", "v2", "de", "micro", "F1") == []
+
+
+@pytest.mark.parametrize("name", ["a.csv", "notes: march.csv", "x: y: z.csv"])
+def test_a_name_with_a_colon_hides_no_reason(name: str) -> None:
+    assert said(f"{name}: the file is empty", ZH) == f"{name}：{said('the file is empty', ZH)}"
+    assert said(f"{name}: the table has no row", ZH).startswith(f"{name}：")
+
+
+def test_the_audit_log_of_a_desk_is_read_in_chinese(desk: App) -> None:
+    store, now, person = desk.store, datetime.now(UTC), Person("ana", "admin")
+    viewer = Person("ben", "viewer")
+    upkeep.save_rules(store, [replace(RULE, name="own")], person, now)
+    upkeep.save_channel(store, ChannelConfig(name="log", kind="console"), person, now)
+    upkeep.save_quiet_hours(
+        store, {"start": "22:00", "end": "07:00", "timezone": "Europe/London", "below": "critical"}, person, now
+    )
+    upkeep.save_entities(store, [Entity(id=0, name="Harlan")], person, now)
+    refusals(lambda: upkeep.remove_rule(store, "own", viewer, now))
+    rows = [
+        (
+            entry.action,
+            f"{auditwords.action(entry.action, ZH)} {auditwords.subject(entry.action, entry.subject, ZH)} "
+            f"{auditwords.detail(entry.detail, ZH)}",
+        )
+        for entry in store.audit(500)
+    ]
+    assert {"rule.save", "channel.save", "setting", "watchlist.save", "entity.save", "refused"} <= {
+        one for one, _ in rows
+    }
+    names = ("own", "log", "Harlan", "Europe/London", "LEI", *(one.name for one in store.entities()), RULE.name, "desk-hook", "Webhook")
+    mine = [
+        text for name, text in rows if name in ("setting", "watchlist.save", "refused", "channel.save", "rule.save")
+    ]
+    assert [text for text in mine if english(text, *names, "negative-spike")] == []
+
+
+def test_every_step_that_a_role_may_not_cover_and_every_action_has_its_words() -> None:
+    root = Path(__file__).resolve().parents[2] / "monitor"
+    code = "\n".join(path.read_text(encoding="utf-8") for path in root.rglob("*.py"))
+    steps_asked = set(re.findall(r'allow\([^"]*"\w+", "([^"]+)"', code))
+    actions = set(re.findall(r'(?:append_audit|_audit)\([^"]*(?:"system", )?"([a-z]+(?:\.[a-z]+)?)"', code))
+    assert len(steps_asked) > 20 and len(actions) > 12
+    assert [step for step in steps_asked if said(step, ZH) == step] == []
+    assert [one for one in actions - {"system"} if auditwords.action(one, ZH) == one] == []
