@@ -19,7 +19,7 @@ _NUMBER: Final = r"[+-]?\d[\d.,]*(?:e[+-]?\d+)?%?"
 _FORMS: Final = {
     **dict.fromkeys(("n", "p", "id", "low", "hours", "least", "all"), _NUMBER),
     "since": r"\d{4}-\d\d-\d\d \d\d:\d\d UTC",
-    **dict.fromkeys(("part", "step", "state", "kind", "measure"), r"[a-z_]+"),
+    **dict.fromkeys(("part", "step", "state", "kind", "measure", "label"), r"[a-z_]+"),
     **dict.fromkeys(("field", "option"), r"'[\w.]+'"),
 }
 _QUOTES: Final = "'"
@@ -87,6 +87,8 @@ def _value(name: str, value: str, words: Words, section: str) -> str | None:
         return whole or words("count.semicolon").join(_found(one, words.language, section) or one for one in parts)
     if name == "about":
         return words("count.comma").join(words.topic(topic.replace(" ", "_")) for topic in value.split(", "))
+    if name == "label":
+        return words.topic(value)
     if name == "series":
         return words.series(value)
     if name == "part":

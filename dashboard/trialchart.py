@@ -9,9 +9,8 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pandas as pd
-import plotly.graph_objects as go
 
-from dashboard import charts, palette
+from dashboard import figures, palette
 from dashboard.i18n import Words
 from dashboard.queries import Reads
 from dashboard.safe import chart_text
@@ -60,7 +59,7 @@ def judged(rule: Rule, series: str, span: Span, reads: Reads) -> Judged:
     grid = pd.date_range(span.start, span.end, freq="h", inclusive="left", tz="UTC").floor("h")
     before = max(window, 24 * 14 if measure == "gap" else 0)
     wide = pd.date_range(grid[0] - pd.Timedelta(hours=before), grid[-1], freq="h")
-    rows = reads.hours(_counted(series, reads), Span(start=wide[0].to_pydatetime(), end=span.end))
+    rows = reads.trend(_counted(series, reads), Span(start=wide[0].to_pydatetime(), end=span.end), step=HOUR)
     hours = rows.groupby("time")[list(_COLUMNS)].sum().reindex(wide, fill_value=0)
     if measure == "gap":
         last = hours.index.to_series().where(hours["articles"] > 0).ffill()
@@ -91,25 +90,48 @@ def title(one: Judged, words: Words) -> str:
     return words(f"backtest.shows_{one.measure}", series=words.series(one.series), n=one.window)
 
 
-def figure(one: Judged, words: Words, marks: Sequence[tuple[Any, str]]) -> go.Figure:
+def figure(one: Judged, words: Words, marks: Sequence[tuple[Any, str]]) -> figures.Figure:
     """One line, the limit where the rule has one, and ticks where an alert would have opened. Times of the frame and
     of the marks are the viewer's, without an offset."""
-    names = {one.series: words.series(one.series)}
-    drawn = charts.lines(one.frame, "value", names, words, one.step, share=one.measure == "share", height=300)
-    drawn.update_traces(mode="lines", line={"color": palette.NEGATIVE, "width": 2, "dash": "solid"}, connectgaps=False)
+    times = figures.instants(one.frame["time"])
+    traces: list[figures.Trace] = [
+        {
+            "type": "scatter",
+            "x": times,
+            "y": one.frame["value"].to_numpy(float),
+            "mode": "lines",
+            "name": words.series(one.series),
+            "line": {"color": palette.NEGATIVE, "width": 2},
+        }
+    ]
     if one.limit is not None:
-        drawn.add_hline(y=one.limit, line={"dash": "dash", "width": 1, "color": palette.MUTED})
+        line = {"color": palette.MUTED, "width": 1, "dash": "dash"}
+        ends = {"x": [times[0], times[-1]], "y": [one.limit, one.limit]}
+        traces.append({"type": "scatter", **ends, "mode": "lines", "name": words("baseline.limit"), "line": line})
     if marks:
-        drawn.add_scatter(
-            x=[at for at, _ in marks],
-            y=[0.0] * len(marks),
-            mode="markers",
-            name=words("chart.alerts"),
-            marker={"color": palette.SEVERITY["critical"], "size": 11, "symbol": "line-ns-open", "line": {"width": 3}},
-            text=[chart_text(text, 80) for _, text in marks],
-            hovertemplate="%{text}<extra></extra>",
+        traces.append(
+            {
+                "type": "scatter",
+                "x": [at for at, _ in marks],
+                "y": [0.0] * len(marks),
+                "mode": "markers",
+                "name": words("chart.alerts"),
+                "marker": {
+                    "color": palette.SEVERITY["critical"],
+                    "size": 11,
+                    "symbol": "line-ns-open",
+                    "line": {"width": 3},
+                },
+                "text": [chart_text(text, 80) for _, text in marks],
+                "hovertemplate": "%{text}<extra></extra>",
+            }
         )
-    return drawn
+    return figures.figure(
+        traces,
+        300,
+        xaxis=figures.time_axis(words, one.frame["time"], one.step),
+        yaxis={"rangemode": "tozero", **({"tickformat": ".0%"} if one.measure == "share" else {})},
+    )
 
 
 def _counted(series: str, reads: Reads) -> str:

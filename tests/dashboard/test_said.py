@@ -372,7 +372,17 @@ def test_the_audit_log_of_a_desk_is_read_in_chinese(desk: App) -> None:
     assert {"rule.save", "channel.save", "setting", "watchlist.save", "entity.save", "refused"} <= {
         one for one, _ in rows
     }
-    names = ("own", "log", "Harlan", "Europe/London", "LEI", *(one.name for one in store.entities()), RULE.name, "desk-hook", "Webhook")
+    names = (
+        "own",
+        "log",
+        "Harlan",
+        "Europe/London",
+        "LEI",
+        *(one.name for one in store.entities()),
+        RULE.name,
+        "desk-hook",
+        "Webhook",
+    )
     mine = [
         text for name, text in rows if name in ("setting", "watchlist.save", "refused", "channel.save", "rule.save")
     ]
