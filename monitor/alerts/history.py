@@ -233,7 +233,7 @@ def _finished(
     if ALL in names:
         top = names.index(ALL)
         if day_like is None:
-            day_like = _told_by_midnight(stories[top])
+            day_like = _told_by_midnight(stories[top], over=end == midnight(end))
         volume = stories[top] - negative[top]
     else:
         volume = np.zeros(stories.shape[1])
@@ -254,8 +254,10 @@ def _finished(
     )
 
 
-def _told_by_midnight(all_stories: Floats) -> NDArray[np.bool_]:
-    """[days] where nearly every story stands at midnight; days with too few stories follow the day before."""
+def _told_by_midnight(all_stories: Floats, over: bool) -> NDArray[np.bool_]:
+    """[days] where nearly every story stands at midnight; days with too few stories follow the day before. So does a
+    last day that is not `over`: sources without a time of day may still come, and a day that changes its kind twice
+    would end an alert in the morning and open it again at night."""
     days = -(-len(all_stories) // 24)
     padded = np.zeros(days * 24)
     padded[: len(all_stories)] = all_stories
@@ -263,9 +265,8 @@ def _told_by_midnight(all_stories: Floats) -> NDArray[np.bool_]:
     total = table.sum(axis=1)
     at_midnight = table[:, 0] >= _MIDNIGHT_SHARE * np.maximum(total, 1)
     tells = total >= _ENOUGH_TO_TELL
-    if len(all_stories) < days * 24 or table[-1, 1:].sum() == 0:
-        # The first hour of a day that is not over says nothing about its kind.
-        tells[-1] = table[-1, 1:].sum() > 0
+    if not over:
+        tells[-1] = False
     return _filled(at_midnight & (total > 0), tells)
 
 

@@ -61,6 +61,12 @@ def test_the_first_hour_of_a_day_says_nothing_about_its_dates() -> None:
     assert history.day_like.tolist() == [False, False]
 
 
+def test_a_day_that_is_not_over_is_taken_to_be_like_the_day_before() -> None:
+    rows = [("all", HOUR, 24, 12, 0.0), *(("all", HOUR + 24 + hour, 2, 1, 0.0) for hour in range(1, 9))]
+    day_like = [history_from_counts(rows, MONDAY, MONDAY + span).day_like.tolist() for span in (1.5 * DAY, 2 * DAY)]
+    assert day_like == [[True, True], [True, False]]
+
+
 def test_one_source_with_times_does_not_hide_that_most_have_none() -> None:
     facts = ordinary(3, quality=DateQuality.DAY) + ordinary(3, per_day=8, seed=2)
     assert history_from_facts(facts, MONDAY, MONDAY + 3 * DAY).day_like.all()

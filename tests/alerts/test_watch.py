@@ -156,6 +156,23 @@ def test_an_archive_of_calendar_days_is_judged_at_the_end_of_the_day(newsroom: N
     assert alert.evidence.window_start == midnight - timedelta(days=1)
 
 
+def test_items_with_a_time_among_days_without_one_neither_end_an_alert_nor_open_it_twice(newsroom: Newsroom) -> None:
+    midnight = NOW.replace(hour=0, minute=0)
+    newsroom.now = midnight
+    papers = [f"Paper {n}" for n in range(4)]
+    day = [
+        newsroom.article(midnight - timedelta(days=1), f"Case {n} lawsuit", f"Paper {n % 4}", quality=DateQuality.DAY)
+        for n in range(16)
+    ]
+    newsroom.publish(newsroom.past(quality=DateQuality.DAY, publishers=papers) + day)
+    newsroom.look(midnight + timedelta(minutes=5))
+    for hour in range(1, 24):
+        newsroom.publish([newsroom.article(midnight + timedelta(hours=hour), f"Firm {hour} and its profit", "Paper 1")])
+        newsroom.look(midnight + timedelta(hours=hour, minutes=14))
+    [alert] = [a for a in newsroom.spikes() if a.series == "topic:litigation"]
+    assert alert.resolved_at is None
+
+
 def test_one_severe_story_about_a_watched_company_is_enough(newsroom: Newsroom) -> None:
     newsroom.publish([newsroom.article(NOW - timedelta(minutes=9), "Acorn nears default", entity="Acorn")])
     [transition] = newsroom.look()
