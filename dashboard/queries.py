@@ -166,9 +166,6 @@ class Reads:
             found[name] = (before[0] + stories, before[1] + negative)
         return found
 
-    def names(self, start: datetime, end: datetime, prefixes: Sequence[str]) -> list[str]:
-        return cast(list[str], self._read("series_names", start, end, tuple(prefixes)))
-
     def values(self, what: str, span: Span) -> list[str]:
         """The publishers or languages with stories in the span, in order."""
         few = span.is_whole_days and _PUBLISHERS * (span.length // DAY) <= _FEW_ROWS

@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard import charts, context, filterbar, seriespane, widgets
 from dashboard.i18n import Words
-from dashboard.queries import Reads
+from dashboard.queries import TOPIC_SERIES, Reads
 from dashboard.times import Span
 from dashboard.watchedit import editor
 from monitor.domain import AlertState, Entity, series_of_entity
@@ -81,8 +81,7 @@ def _list(words: Words, reads: Reads, entities: dict[str, Entity], span: Span) -
 
 def _topics(words: Words, reads: Reads, series: str, span: Span) -> None:
     """The company's stories by topic."""
-    names = reads.names(span.start, span.end, (f"{series}/topic:",))
-    frame = reads.trends(names, span) if names else pd.DataFrame()
+    frame = reads.trends([f"{series}/{topic}" for topic in TOPIC_SERIES], span)
     if frame.empty:
         return
     sums = frame.groupby("series")[["negative", "neutral", "positive", "stories"]].sum()
