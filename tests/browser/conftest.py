@@ -153,6 +153,10 @@ def tab(browser: Browser, served: Served) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def desk(tab: BrowserContext, served: Served) -> Iterator[Desk]:
+    # No worker runs beside the pages: on a slow machine they would call it dead after some tests.
+    store = open_store(f"sqlite:///{served.home / 'headwind.db'}", role="reader")
+    store.beat("worker", datetime.now(UTC), {})
+    store.close()
     page = tab.new_page()
     yield Desk(page, served.url).listen()
     page.close()

@@ -126,9 +126,20 @@ def used_keys() -> tuple[set[str], set[str]]:
     return whole, prefixes
 
 
-# `view_switch(key, views, prefix)`, the two labels that come from a table of keys, and the sentences that
-# dashboard/said.py finds by their English.
-INDIRECT = ("model.", "alerts.", "settings.", "drift.", "topic.", "sentiment.", "series.", "said.", "card.")
+# `view_switch(key, views, prefix)`, the two labels that come from a table of keys, the sentences that
+# dashboard/said.py finds by their English, and the fields of the audit log, whose sections stand in a list.
+INDIRECT = (
+    "audit_field.",
+    "model.",
+    "alerts.",
+    "settings.",
+    "drift.",
+    "topic.",
+    "sentiment.",
+    "series.",
+    "said.",
+    "card.",
+)
 
 
 def test_no_key_is_left_over() -> None:
