@@ -71,23 +71,7 @@ def share_with_band(
             }
         )
     if marks:
-        traces.append(
-            {
-                "type": "scatter",
-                "x": [at for at, _ in marks],
-                "y": [0.0] * len(marks),
-                "mode": "markers",
-                "name": words("chart.alerts"),
-                "marker": {
-                    "color": palette.SEVERITY["critical"],
-                    "size": 11,
-                    "symbol": "line-ns-open",
-                    "line": {"width": 3},
-                },
-                "text": [chart_text(text, 80) for _, text in marks],
-                "hovertemplate": "%{text}<extra></extra>",
-            }
-        )
+        traces.append(figures.alert_marks(marks, words))
     return figures.figure(
         traces,
         300,

@@ -15,6 +15,7 @@ import pandas as pd
 
 from dashboard import palette
 from dashboard.i18n import Words
+from dashboard.safe import chart_text
 
 Figure = dict[str, Any]
 Trace = dict[str, Any]
@@ -88,6 +89,21 @@ def date_axis(words: Words) -> dict[str, Any]:
         "tickformatstops": [
             {"dtickrange": span, "value": text.replace("|", "<br>")} for span, text in zip(ranges, stops, strict=True)
         ]
+    }
+
+
+def alert_marks(marks: Sequence[tuple[Any, str]], words: Words) -> Trace:
+    """Ticks along the bottom, where an alert opened. marks: (time, what it said)."""
+    tick = {"color": palette.SEVERITY["critical"], "size": 11, "symbol": "line-ns-open", "line": {"width": 3}}
+    return {
+        "type": "scatter",
+        "x": [at for at, _ in marks],
+        "y": [0.0] * len(marks),
+        "mode": "markers",
+        "name": words("chart.alerts"),
+        "marker": tick,
+        "text": [chart_text(text, 80) for _, text in marks],
+        "hovertemplate": "%{text}<extra></extra>",
     }
 
 

@@ -13,7 +13,6 @@ import pandas as pd
 from dashboard import figures, palette
 from dashboard.i18n import Words
 from dashboard.queries import Reads
-from dashboard.safe import chart_text
 from dashboard.times import HOUR, Span
 from models.labels import TOPICS
 from monitor.alerts.rules import in_scope, params_of
@@ -109,23 +108,7 @@ def figure(one: Judged, words: Words, marks: Sequence[tuple[Any, str]]) -> figur
         ends = {"x": [times[0], times[-1]], "y": [one.limit, one.limit]}
         traces.append({"type": "scatter", **ends, "mode": "lines", "name": words("baseline.limit"), "line": line})
     if marks:
-        traces.append(
-            {
-                "type": "scatter",
-                "x": [at for at, _ in marks],
-                "y": [0.0] * len(marks),
-                "mode": "markers",
-                "name": words("chart.alerts"),
-                "marker": {
-                    "color": palette.SEVERITY["critical"],
-                    "size": 11,
-                    "symbol": "line-ns-open",
-                    "line": {"width": 3},
-                },
-                "text": [chart_text(text, 80) for _, text in marks],
-                "hovertemplate": "%{text}<extra></extra>",
-            }
-        )
+        traces.append(figures.alert_marks(marks, words))
     return figures.figure(
         traces,
         300,

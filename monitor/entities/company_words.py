@@ -16,7 +16,7 @@ LINES = _words(
     aerospace agro air airlines airways asset auto automotive aviation bank banking beverages biotech breweries
     broadcasting broking capital cards cement chemical chemicals coal coffee communications constructions consumer
     copper credit dairy defence defense electric electronics energy engineering entertainment estate finance financial
-    finserv finvest foods gas healthcare homes hospitals hotels housing hydro infocomm infosys infotech infra
+    finserv finvest foods gas healthcare homes hospitals hotels housing hydro infocomm infotech infra
     infrastructure insurance investment investments leasing life logistics machinery media metals microfinance
     minerals mining mortgage motor motors nutrition offshore oil packaging paper payments pensions petrochemicals
     petroleum pharma pharmaceutical pharmaceuticals phosphates pipelines ports power properties railways realty
