@@ -203,9 +203,15 @@ def spike_judge(
 
 
 def _calibration(store: Store, rule: Rule, source: StoreSource, now: datetime) -> Calibration:
-    """The rule's threshold, made anew each week and whenever its parameters changed; kept in the store."""
+    """The rule's threshold, made anew each week and whenever its parameters or the statistic's own (an update of
+    Headwind) changed; kept in the store."""
     kept: dict[str, Any] = store.setting(CALIBRATED) or {}
-    wanted = {"scope": rule_to_dict(rule)["scope"], "params": {k: str(v) for k, v in params_of(rule).items()}}
+    params = params_of(rule)
+    wanted = {
+        "scope": rule_to_dict(rule)["scope"],
+        "params": {k: str(v) for k, v in params.items()},
+        "statistic": str(SpikeParams.of(params)),
+    }
     entry = kept.get(rule.name)
     if entry is not None and entry["for"] == wanted:
         calibration = Calibration.from_dict(entry["calibration"])

@@ -19,7 +19,8 @@ Sources: Farrington, Andrews, Beale & Catchpole (1996), J. R. Stat. Soc. A 159, 
 32 (quasi-Poisson and negative-binomial limits, capped past outbreaks, the guard gap); West & Harrison (1997), Bayesian
 Forecasting and Dynamic Models (discounting); Clayton & Kaldor (1987), Biometrics 43, and DuMouchel (1999), Am. Stat. 53
 (Gamma-Poisson shrinkage by moments); Lancaster (1961), JASA 56 (mid-p); Benjamini & Hochberg (1995), J. R. Stat. Soc. B
-57 (ranking across series).
+57 (ranking across series); Genovese, Roeder & Wasserman (2006), Biometrika 93 (weights in that ranking: `all` sums the
+others up and would drown among some hundred of them).
 
 Not in here: publisher families, lifecycle, the false-alarm budget (calibration.py).
 """
@@ -56,6 +57,7 @@ class SpikeParams:
     dispersion_prior: float = 0.15
     cap_sd: float = 3.0
     plausible_p: float = 0.02  # no ranking across series makes an alert of a p above this
+    all_share: float = 0.1  # of the false discoveries, what `all` may take; the other series share the rest equally
 
     @classmethod
     def of(cls, params: dict[str, Any]) -> SpikeParams:
@@ -87,7 +89,7 @@ class Scan:
     """The statistic at each hour of [first, last): arrays [windows, series, hours] unless said otherwise.
 
     p is 1 where the count is below `min_stories` or below `min_effect` times the expectation, where it is above
-    `plausible_p`, or where the past is too short. q: [series, hours] the smaller p of the windows after
+    `plausible_p`, or where the past is too short. q: [series, hours] the smaller p of the windows after weighted
     Benjamini-Hochberg across the scanned series. judged: [hours] False inside days without time of day, which are
     judged at their end. young: [hours] the past is too short.
     """
@@ -167,7 +169,7 @@ def scan(
         negative=counted,
         expected=expected,
         p=p,
-        q=benjamini_hochberg(best),
+        q=benjamini_hochberg(best, weights([history.series[row] for row in rows], params.all_share)),
         judged=judged,
         young=~known,
     )
@@ -183,13 +185,25 @@ def tail(n: Floats, mu: Floats, phi: Floats) -> Floats:
     return np.asarray(np.clip(above + 0.5 * nbinom.pmf(count, size, success), _SMALLEST_P, 1.0))
 
 
-def benjamini_hochberg(p: Floats) -> Floats:
-    """[series, hours] → adjusted values: the false-discovery rate at which each would be called (step-up)."""
+def weights(series: Sequence[str], all_share: float) -> Floats:
+    """[series] prior weights with mean 1: `all` has `all_share` of their sum, unless an equal part is more."""
+    out = np.ones(len(series))
+    if "all" in series and len(series) > 1:
+        own = max(1.0, all_share * len(series))
+        out[:] = (len(series) - own) / (len(series) - 1)
+        out[list(series).index("all")] = own
+    return out
+
+
+def benjamini_hochberg(p: Floats, weight: Floats | None = None) -> Floats:
+    """[series, hours] → adjusted values: the false-discovery rate at which each would be called (step-up), each p
+    first divided by the weight of its series ([series], mean 1; equal by default)."""
     series = p.shape[0]
     if series == 0:
         return p
-    order = np.argsort(p, axis=0)
-    ranked = np.take_along_axis(p, order, axis=0) * series / np.arange(1, series + 1)[:, None]
+    weighted = p if weight is None else np.minimum(p / weight[:, None], 1.0)
+    order = np.argsort(weighted, axis=0)
+    ranked = np.take_along_axis(weighted, order, axis=0) * series / np.arange(1, series + 1)[:, None]
     ranked = np.minimum.accumulate(ranked[::-1], axis=0)[::-1]
     adjusted = np.empty_like(ranked)
     np.put_along_axis(adjusted, order, ranked, axis=0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from monitor.alerts.history import history_from_facts
-from monitor.alerts.statistics import SpikeParams, benjamini_hochberg, learn, scan, tail
+from monitor.alerts.statistics import SpikeParams, benjamini_hochberg, learn, scan, tail, weights
 from monitor.domain import DateQuality
 from tests.alerts.news import MONDAY, PUBLISHERS, burst, look, ordinary, poisson_tail, spike_rule, story
 from tests.alerts.test_lifecycle import open_alert
@@ -194,6 +194,24 @@ def test_ranking_across_series_follows_benjamini_and_hochberg() -> None:
     p = np.array([[0.01], [0.04], [0.03], [0.005], [1.0]])
     adjusted = benjamini_hochberg(p)[:, 0]
     assert adjusted == pytest.approx([0.025, 0.05, 0.05, 0.025, 1.0])
+
+
+def test_weights_stand_for_how_often_a_series_counts_in_the_ranking() -> None:
+    p = np.array([[0.004], [0.004], [1.0], [1.0], [1.0]])
+    weighted = benjamini_hochberg(p, np.array([2.0, 0.75, 0.75, 0.75, 0.75]))[:, 0]
+    assert weighted == pytest.approx([0.01, 0.004 / 0.75 * 5 / 2, 1.0, 1.0, 1.0])
+
+
+def test_all_news_has_a_tenth_of_the_say_however_many_companies_are_watched() -> None:
+    names = ["all", *[f"entity:Company {n}" for n in range(499)]]
+    found = weights(names, 0.1)
+    assert found.mean() == pytest.approx(1.0)
+    assert found[0] == pytest.approx(50.0)
+    p = np.ones((500, 1))
+    p[0] = 0.001
+    assert benjamini_hochberg(p, found)[0, 0] == pytest.approx(0.01)  # and 0.5, were all 500 the same
+    assert weights(["all", "topic:litigation"], 0.1) == pytest.approx([1.0, 1.0])
+    assert weights(names[1:], 0.1) == pytest.approx(np.ones(499))
 
 
 def test_an_implausible_p_is_no_alert_however_many_series_share_it() -> None:
