@@ -11,7 +11,7 @@ import queue
 import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import urljoin, urlsplit
@@ -51,6 +51,7 @@ class _Room:
 
     def __init__(self, limits: FetchLimits) -> None:
         self.slots = asyncio.Semaphore(limits.at_once)
+        self.doubtful = asyncio.Semaphore(max(1, limits.at_once // 2))
         self._large = asyncio.Semaphore(limits.large_at_once)
         self._large_bytes = limits.large_bytes
         self._holders: set[int] = set()  # feeds with a place among the large ones
@@ -76,6 +77,8 @@ class FetchRound:
 
     At most `at_once` feeds are in flight or waiting to be taken, and at most `large_at_once` of them have a body above
     `large_bytes`: bodies never pile up before a slow reader, and 256 servers that each send 15 MiB cannot either.
+    Feeds that failed the last time begin first, on at most half of the places: silent servers then use up their time
+    beside the others' answers, not after them.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, room: _Room, tasks: list[asyncio.Task[None]]) -> None:
@@ -142,7 +145,8 @@ class Fetcher:
         room = _Room(self.limits)
 
         async def begin() -> list[asyncio.Task[None]]:
-            return [asyncio.create_task(self._one(feed, now, room, put)) for feed in feeds]
+            order = sorted(feeds, key=lambda feed: feed.failures == 0)
+            return [asyncio.create_task(self._one(feed, now, room, put)) for feed in order]
 
         return FetchRound(loop, room, asyncio.run_coroutine_threadsafe(begin(), loop).result())
 
@@ -179,11 +183,10 @@ class Fetcher:
         put(feed, outcome)
 
     @asynccontextmanager
-    async def _slot(self, host: str, slots: asyncio.Semaphore) -> AsyncIterator[None]:
+    async def _slot(self, host: str, feed: Feed, room: _Room) -> AsyncIterator[None]:
         # The host's turn first, then a place in the round: a crowded host never holds places that others could use,
         # and as every hop takes them in this order, no two feeds can wait for each other.
-        semaphore = self._hosts[host]
-        async with semaphore, slots:
+        async with self._hosts[host], room.doubtful if feed.failures else nullcontext(), room.slots:
             yield
 
     async def _follow(self, feed: Feed, now: datetime, room: _Room) -> Fetched:
@@ -193,7 +196,7 @@ class Fetcher:
         loop = asyncio.get_running_loop()
         for _ in range(self.limits.redirects + 1):
             bare, _ = _split(url)
-            async with self._slot(urlsplit(bare).hostname or "", room.slots):
+            async with self._slot(urlsplit(bare).hostname or "", feed, room):
                 began = loop.time()
                 try:
                     async with asyncio.timeout(left):

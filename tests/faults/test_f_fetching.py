@@ -305,6 +305,23 @@ def test_F11_gone_disables_and_says_so_while_other_failures_back_off_for_ever(
     assert store.status().articles == 2, "what was there stayed, and what came after the fault is in"
 
 
+def test_F6_feeds_that_failed_begin_first_on_half_of_the_places(site: Server) -> None:
+    mute = socket.socket()
+    mute.bind(("127.0.0.3", 0))
+    mute.listen(16)
+    silent = [feed(f"http://127.0.0.3:{mute.getsockname()[1]}/{n}", n, failures=2) for n in range(100, 106)]
+    good = [feed(site.serve(f"/{number}", answer(rss("Rates rise"))), number) for number in range(20)]
+    again = feed(site.serve("/again", answer(rss("Rates fall"))), 1000, failures=1)
+    with fetcher(at_once=8, per_host=16, total_s=3.0) as asked:
+        order = [one.id for one, _ in asked.fetch_many([*good, *silent, again], NOW)]
+    mute.close()
+    assert set(order[:20]) == set(range(20)), "the silent ones, four at a time, hold nobody up"
+    assert order.index(1000) > 20, "it waits among those that failed"
+    assert site.requests[0][0] != "/again"
+    with fetcher(at_once=1) as asked:
+        assert next(iter(asked.fetch_many([*good, again], NOW)))[0].id == 1000, "those that failed begin first"
+
+
 def test_F12_a_hundred_feeds_of_one_host_take_turns_and_hold_up_no_other() -> None:
     def slow(handler: BaseHTTPRequestHandler) -> None:
         time.sleep(0.02)
