@@ -272,7 +272,8 @@ class Sides:
 
 
 def measure(folder: Path, runs: int) -> dict[str, dict[str, float]]:
-    """read → side → p95 in milliseconds. Raises when the sides differ in an answer."""
+    """read → side → p95 in milliseconds, and under "rows" how many rows the answer has. Raises when the sides differ in
+    an answer."""
     sides = Sides(folder)
     gc.collect()
     gc.freeze()  # as the dashboard does at its start
@@ -294,6 +295,7 @@ def measure(folder: Path, runs: int) -> dict[str, dict[str, float]]:
                     sides.ask(side, read, end)
                     times[side].append(time.perf_counter() - begun)
             found[read.name] = {side: float(np.percentile(times[side], 95)) * 1000 for side in sides.names}
+            found[read.name]["rows"] = len(answers[0])
             shown = ", ".join(f"{side} {found[read.name][side]:.1f} ms" for side in sides.names)
             print(f"  {read.name}: {shown}", flush=True)
     finally:
@@ -311,17 +313,18 @@ def report(measured: dict[int, dict[str, dict[str, float]]], sizes: dict[int, fl
         f"p95 of {runs} runs (fewer where a peer is slow) in milliseconds, made news of five years, all files on one "
         f"disk, answers equal. {machine}. "
         + ", ".join(f"{size:,} articles: {gigabytes:.1f} GB" for size, gigabytes in sizes.items())
-        + " (Headwind's file).",
+        + " (Headwind's file). Growth is of the time from the smallest to the largest, beside the rows of the answer.",
         "",
-        f"| read | {heads} | growth | SQLite raw {large:,} | DuckDB raw {large:,} | DuckDB / ours |",
-        "|---|" + "---:|" * (len(measured) + 4),
+        f"| read | {heads} | growth | rows shown | SQLite raw {large:,} | DuckDB raw {large:,} | DuckDB / ours |",
+        "|---|" + "---:|" * (len(measured) + 5),
     ]
     for read in READS:
         own = [measured[size][read.name]["store"] for size in measured]
         lite, duck = (measured[large][read.name][side] for side in ("sqlite", "duckdb"))
         growth = own[-1] / measured[small][read.name]["store"]
+        shown = f"{measured[small][read.name]['rows']:,.0f} → {measured[large][read.name]['rows']:,.0f}"
         lines.append(
-            f"| {read.name}: {read.what} | {' | '.join(f'{ms:.1f}' for ms in own)} | {growth:.1f} | {lite:.1f} | "
+            f"| {read.name}: {read.what} | {' | '.join(f'{ms:.1f}' for ms in own)} | {growth:.1f} | {shown} | {lite:.1f} | "
             f"{duck:.1f} | {duck / own[-1]:.1f} |"
         )
     longest = max(measured[large][read.name][side] for read in READS for side in ("store", "duckdb"))
