@@ -324,8 +324,8 @@ def report(measured: dict[int, dict[str, dict[str, float]]], sizes: dict[int, fl
         growth = own[-1] / measured[small][read.name]["store"]
         shown = f"{measured[small][read.name]['rows']:,.0f} → {measured[large][read.name]['rows']:,.0f}"
         lines.append(
-            f"| {read.name}: {read.what} | {' | '.join(f'{ms:.1f}' for ms in own)} | {growth:.1f} | {shown} | {lite:.1f} | "
-            f"{duck:.1f} | {duck / own[-1]:.1f} |"
+            f"| {read.name}: {read.what} | {' | '.join(f'{ms:.1f}' for ms in own)} | {growth:.1f} | {shown} | "
+            f"{lite:.1f} | {duck:.1f} | {duck / own[-1]:.1f} |"
         )
     longest = max(measured[large][read.name][side] for read in READS for side in ("store", "duckdb"))
     lines += ["", f"At {large:,} articles, p95:", "", "| read | Headwind | DuckDB over raw rows |", "|---|---|---|"]
