@@ -59,7 +59,7 @@ def _add_score(commands: Any) -> None:
     parser = commands.add_parser("score", help="add sentiment and topics to the rows of a CSV file")
     parser.add_argument("--in", dest="source", type=Path, required=True, metavar="FILE", help="CSV file in UTF-8")
     parser.add_argument("--out", dest="target", type=Path, required=True, metavar="FILE", help="CSV file to write")
-    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="what computes (default: %(default)s)")
+    parser.add_argument("--backend", choices=BACKENDS, help="what computes (default: HEADWIND_BACKEND, else auto)")
     parser.add_argument("--model", metavar="V", help="version or folder (default: HEADWIND_MODEL, else the newest)")
     parser.add_argument(
         "--device", choices=DEVICES, default=None, help="default: HEADWIND_DEVICE, else CUDA where there is one"
@@ -74,22 +74,29 @@ def _add_score(commands: Any) -> None:
 def _score(arguments: argparse.Namespace) -> int:
     from models.score import score_file
 
-    device = arguments.device or os.environ.get("HEADWIND_DEVICE") or "auto"
-    if device not in DEVICES:
-        raise ModelError(f"HEADWIND_DEVICE is {device!r}; it must be one of {', '.join(DEVICES)}")
+    device = arguments.device or _set("HEADWIND_DEVICE", DEVICES)
+    backend = arguments.backend or _set("HEADWIND_BACKEND", BACKENDS)
     if arguments.threads is not None and arguments.threads < 1:
         raise ModelError("--threads must be 1 or more")
     outcome = score_file(
         arguments.source,
         arguments.target,
         model=arguments.model or os.environ.get("HEADWIND_MODEL") or None,
-        backend=arguments.backend,
+        backend=backend,
         device=device,
         threads=arguments.threads,
         text_column=arguments.text_column,
     )
     print(f"{arguments.target}: {outcome.rows} rows, {outcome.unscored} without a text to score")
     return 0
+
+
+def _set(name: str, choices: Sequence[str]) -> str:
+    """A setting of the environment, "auto" by default. Raises `ModelError` when it is none of the choices."""
+    value = os.environ.get(name) or "auto"
+    if value not in choices:
+        raise ModelError(f"{name} is {value!r}; it must be one of {', '.join(choices)}")
+    return value
 
 
 def _add_list(commands: Any) -> None:

@@ -103,6 +103,7 @@ def _figures(words: Words, blocks: pd.DataFrame, alerts: Sequence[Alert], unscor
         chart_data=[float(value) for value in blocks["share"].dropna()],
         chart_type="line",
         help=words("now.share_help"),
+        height="stretch",  # without a value there is no line, and the card would be lower than the others
     )
     habit = before.loc[before["stories"] > 0, "stories"].median()
     columns[1].metric(

@@ -171,6 +171,10 @@ def test_the_model_can_come_from_the_environment(
     monkeypatch.setenv("HEADWIND_DEVICE", "abacus")
     status = cli.main(["score", "--in", str(source), "--out", str(tmp_path / "out.csv")])
     assert "HEADWIND_DEVICE" in refused(capsys, status)
+    monkeypatch.setenv("HEADWIND_DEVICE", "cpu")
+    monkeypatch.setenv("HEADWIND_BACKEND", "steam")
+    status = cli.main(["score", "--in", str(source), "--out", str(tmp_path / "out.csv")])
+    assert "HEADWIND_BACKEND" in refused(capsys, status)
 
 
 @pytest.mark.parametrize("words", [[], ["score"], ["dance"], ["score", "--in", "a", "--out", "b", "--backend", "x"]])
