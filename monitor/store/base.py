@@ -204,8 +204,6 @@ class Counting(Protocol):
         """Grows when an hour of the days that [start, end) touches is counted anew, under whatever model."""
         ...
 
-    def series_names(self, start: datetime, end: datetime, prefixes: Sequence[str] = ()) -> list[str]: ...
-
     def cells(
         self, where: CellFilter, start: datetime, end: datetime, *, step: str = "hour", by: str = ""
     ) -> list[Rollup]:

@@ -76,19 +76,6 @@ class CountsPart(SumsPart):
         with self.read() as connection:
             return int(connection.execute(query).scalar_one())
 
-    def series_names(self, start: datetime, end: datetime, prefixes: Sequence[str] = ()) -> list[str]:
-        """Names of the series that have a story in [start, end), in order; prefixes such as "entity:"."""
-        with self.read() as connection:
-            live = self._live(connection)
-            if live is None:
-                return []
-            r = rollups.c
-            inside = select(r.series_id).where(
-                r.model_id == live.id, r.series_id == series.c.id, *_span(r.hour, start, end)
-            )
-            names = connection.execute(select(series.c.name).where(inside.exists())).scalars()
-            return sorted(name for name in names if not prefixes or name.startswith(tuple(prefixes)))
-
     # ── reading facts ────────────────────────────────────────────────────────────────────────────────────────────
 
     def story_facts(
