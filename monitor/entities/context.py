@@ -36,6 +36,10 @@ _TICKER = re.compile(
     r"|\$([A-Z]{1,5})\b(?![$\d])"  # $F
 )
 _CONTACT = re.compile(r":\s*(?:@|;|\)|https?:)")
+_SPEAKER = re.compile(
+    r"(?:^|[:;|]\s+)(?:[^\s:]+\s+){3,}[^\s:]+:\s+(?:[A-Z][\w.'-]+(?:\s[A-Z][\w.'-]+){1,2},\s)?$"
+    r"|[\u3400-\u9fff][^:]{7,}:\s*$"
+)
 _NO_PERSON = LINES | FORMS | ROLES
 _NATION = re.compile(r"(?:ish|ese|an|ch)$")
 
@@ -80,6 +84,12 @@ def is_quoted_arm(text: str, start: int, line: str) -> bool:
     colon = text.rfind(":", 0, start)
     quoted = text[colon + 1 :]
     return line in ARMS and colon > 0 and all(word[0].isupper() for word in _WORD.findall(quoted))
+
+
+def is_speaker(text: str, start: int, end: int) -> bool:
+    """Whether the name stands alone at the end, behind a colon and a sentence: it says so, of others ("Credit losses
+    to double next year: Acme Bank", "…: Ann Smith, Acme Bank")."""
+    return not text[end:].strip(" .\"'") and bool(_SPEAKER.search(text[:start]))
 
 
 def akin(one: str, other: str) -> bool:

@@ -55,6 +55,7 @@ class _Alias:
     case: _Case
     sure: float
     own: frozenset[str] = frozenset()  # lines of business with which longer names of the entity go on
+    speaks: bool = False  # it is whom the headline quotes, not whom it is about
     shared: bool = False  # another watched entity's name goes on from here with a line of business
 
 
@@ -83,17 +84,19 @@ class Matcher:
             self._automaton.make_automaton()
 
     def mentions(self, title: str, summary: str = "") -> tuple[Mention, ...]:
-        """At most one mention per entity: in the title if it is there, else in the lead."""
+        """At most one mention per entity: in the title if it is there, else in the lead. Whom a headline only quotes
+        is named in passing, as in a lead."""
         if self._empty:
             return ()
         found: dict[int, Mention] = {}
         for where, text in ((TITLE, title), (LEAD, summary[:_LEAD_LENGTH])):
             for alias in self._search(text):
-                sure = round(alias.sure * _WEIGHT[where], 3)
+                place = LEAD if alias.speaks else where
+                sure = round(alias.sure * _WEIGHT[place], 3)
                 known = found.get(alias.entity_id)
-                if known is None or (known.where == where and known.confidence < sure):
+                if known is None or (place, sure) > (known.where, known.confidence):  # "title" comes after "lead"
                     found[alias.entity_id] = Mention(
-                        entity_id=alias.entity_id, where=where, confidence=sure, alias=alias.text
+                        entity_id=alias.entity_id, where=place, confidence=sure, alias=alias.text
                     )
         return tuple(found.values())
 
@@ -185,6 +188,8 @@ def _speaks(text: str, start: int) -> bool:
 
 def _settled(alias: _Alias, text: str, start: int, end: int) -> _Alias | None:
     """The alias, less sure or None where the words around the place speak for another bearer of the name."""
+    if context.is_speaker(text, start, end):
+        alias = replace(alias, speaks=True)
     if _CJK.search(alias.text):
         return alias
     if context.is_fund_or_namesake(text, end) or context.is_contact(text, end):

@@ -32,6 +32,32 @@ def test_a_title_is_surer_than_a_lead_and_a_full_name_surer_than_a_common_word()
     assert sure(ACME, "Acme Bank cuts jobs") > sure(Entity(id=2, name="Target"), "Target cuts jobs")
 
 
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Credit losses will double next year: Acme Bank",
+        "UPDATE 1-Lenders face a wave of defaults: Ann Smith, Acme Bank",
+        "房地产信贷损失将继续扩大：Acme Bank",
+    ],
+)
+def test_whom_a_headline_only_quotes_is_named_in_passing(title: str) -> None:
+    assert named(ACME, title) == [("lead", "Acme Bank")]
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Under investigation: Acme Bank",
+        "Losses reported today by lenders: Calderwick, Acme Bank",
+        "Acme Bank losses will double next year: Acme Bank",
+        "Instant view: Acme Bank loses a billion",
+        "Regulator to court this Monday: Acme Bank broke the rules",
+    ],
+)
+def test_whom_a_headline_is_about_is_named_in_the_title_behind_a_colon_too(title: str) -> None:
+    assert named(ACME, title) == [("title", "Acme Bank")]
+
+
 def test_the_longest_name_wins_over_one_inside_it() -> None:
     both = Matcher([ACME, Entity(id=2, name="Acme Bank Polska")])
     assert {mention.entity_id for mention in both.mentions("Acme Bank Polska raises capital")} == {2}
