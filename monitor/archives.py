@@ -19,6 +19,7 @@ from monitor.entities.matcher import Matcher
 from monitor.feeds.archive import ArchiveRow, BadRow, read_archive
 from monitor.feeds.identity import archive_identity
 from monitor.feeds.stories import REMEMBERED, WINDOW, Item, StoryIndex
+from monitor.mentions import Watched
 from monitor.store.base import Store
 from monitor.text.language import detect_language
 
@@ -61,7 +62,7 @@ def import_archive(
     `ArchiveError` for a file with wrong columns, before anything is written.
     """
     report = ImportReport()
-    matcher = Matcher(store.entities())
+    watched = Watched(store)
     families = {feed.publisher: feed.family for feed in store.feeds()}
     rows = read_archive(path)
     neighbours = _Neighbours(store, index)
@@ -83,7 +84,7 @@ def import_archive(
             chunk = good[start : start + _CHUNK]
             with store.ingesting():
                 neighbours.meet(chunk[0].published, chunk[-1].published)
-                counts = _import_chunk(store, index, matcher, families, path, chunk, daily, now)
+                counts = _import_chunk(store, index, watched.matcher(), families, path, chunk, daily, now)
                 index.newest = store.newest_article()
             report.new += counts.new
             report.revised += counts.revised

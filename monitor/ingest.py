@@ -32,6 +32,7 @@ from monitor.feeds.fetch import Fetcher
 from monitor.feeds.identity import identity_candidates
 from monitor.feeds.parser import ParserPool
 from monitor.feeds.stories import REMEMBERED, Item, StoryIndex
+from monitor.mentions import Watched
 from monitor.store.base import Store
 from monitor.text.language import detect_language, main_language
 
@@ -70,7 +71,7 @@ def poll_due(
     if not waiting:
         return
     index.forget_before(now - REMEMBERED)
-    matcher = Matcher(store.entities())
+    watched = Watched(store)
     events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
     fetching = fetcher.start(waiting, now, lambda feed, outcome: events.put(_Event(feed, outcome)))
     # Written together when there is a moment or there are many: polls that brought nothing, and documents that wait.
@@ -83,20 +84,20 @@ def poll_due(
                 event = events.get(timeout=0.0 if quiet or parsed else PATIENCE_S)
             except queue.Empty:
                 if parsed:
-                    yield from _settle_parsed(store, index, matcher, parsed, now)
+                    yield from _settle_parsed(store, index, watched, parsed, now)
                     parsed = []
                     continue
                 if quiet:
-                    yield from _settle_quiet(store, index, matcher, quiet, now)
+                    yield from _settle_quiet(store, index, watched, quiet, now)
                     quiet = []
                     continue
                 # A fetcher or parser that lost an answer must not hold up polling for ever: these feeds have failed.
                 lost = FeedError(f"no answer from fetcher or parser for {PATIENCE_S:.0f} s", kind="timeout")
-                yield from (_settle(store, index, matcher, _Event(feed, lost), now) for feed in left.values())
+                yield from (_settle(store, index, watched, _Event(feed, lost), now) for feed in left.values())
                 return
             if stopped():
-                yield from _settle_parsed(store, index, matcher, parsed, now)
-                yield from _settle_quiet(store, index, matcher, quiet, now)
+                yield from _settle_parsed(store, index, watched, parsed, now)
+                yield from _settle_quiet(store, index, watched, quiet, now)
                 return
             fetched = event.outcome
             if isinstance(fetched, Fetched) and not fetched.not_modified and event.parsed is None:
@@ -107,15 +108,15 @@ def poll_due(
             if event.parsed is not None:
                 parsed.append(event)
                 if len(parsed) >= _DOCUMENTS:
-                    yield from _settle_parsed(store, index, matcher, parsed, now)
+                    yield from _settle_parsed(store, index, watched, parsed, now)
                     parsed = []
                 continue
             quiet.append(event)
             if len(quiet) >= _TOGETHER:
-                yield from _settle_quiet(store, index, matcher, quiet, now)
+                yield from _settle_quiet(store, index, watched, quiet, now)
                 quiet = []
-        yield from _settle_parsed(store, index, matcher, parsed, now)
-        yield from _settle_quiet(store, index, matcher, quiet, now)
+        yield from _settle_parsed(store, index, watched, parsed, now)
+        yield from _settle_quiet(store, index, watched, quiet, now)
     finally:
         fetching.cancel()
 
@@ -154,7 +155,7 @@ def check_addresses(
 
 
 def _settle_quiet(
-    store: Store, index: StoryIndex, matcher: Matcher, quiet: Sequence[_Event], now: datetime
+    store: Store, index: StoryIndex, watched: Watched, quiet: Sequence[_Event], now: datetime
 ) -> list[PollResult]:
     """Write polls that brought no document in one transaction; one by one when that does not work."""
     records, results = [], []
@@ -171,25 +172,25 @@ def _settle_quiet(
             return results
         except StoreError:
             pass  # told below, feed by feed
-    return [_settle(store, index, matcher, event, now) for event in quiet]
+    return [_settle(store, index, watched, event, now) for event in quiet]
 
 
 def _settle_parsed(
-    store: Store, index: StoryIndex, matcher: Matcher, events: Sequence[_Event], now: datetime
+    store: Store, index: StoryIndex, watched: Watched, events: Sequence[_Event], now: datetime
 ) -> list[PollResult]:
     """Store documents that wait together in one transaction; one by one when that does not work."""
     if len(events) > 1:
         try:
-            return _stored(store, index, matcher, events, now)
+            return _stored(store, index, watched, events, now)
         except StoreBusyError as error:  # each of them would wait as long again
             return [PollResult(feed=event.feed, error=str(error)) for event in events]
         except StoreError:
             pass  # told below, feed by feed
-    return [_settle(store, index, matcher, event, now) for event in events]
+    return [_settle(store, index, watched, event, now) for event in events]
 
 
 def _stored(
-    store: Store, index: StoryIndex, matcher: Matcher, events: Sequence[_Event], now: datetime
+    store: Store, index: StoryIndex, watched: Watched, events: Sequence[_Event], now: datetime
 ) -> list[PollResult]:
     """Raises `StoreError` when nothing could be written."""
     polls: list[tuple[PollRecord, Sequence[NewArticle]]] = []
@@ -200,6 +201,7 @@ def _stored(
             identity_candidates(drafts, event.feed.id) for event, drafts in zip(events, documents, strict=True)
         ]
         known = store.known_identities(sorted({key for those in candidates for keys in those for key in keys}))
+        matcher = watched.matcher()
         for event, those in zip(events, candidates, strict=True):
             feed, fetched, parsed = event.feed, event.outcome, event.parsed
             if isinstance(parsed, FeedError):
@@ -224,7 +226,7 @@ def _stored(
     ]
 
 
-def _settle(store: Store, index: StoryIndex, matcher: Matcher, event: _Event, now: datetime) -> PollResult:
+def _settle(store: Store, index: StoryIndex, watched: Watched, event: _Event, now: datetime) -> PollResult:
     feed, fetched, parsed = event.feed, event.outcome, event.parsed
     failure = fetched if isinstance(fetched, FeedError) else parsed if isinstance(parsed, FeedError) else None
     try:
@@ -235,7 +237,7 @@ def _settle(store: Store, index: StoryIndex, matcher: Matcher, event: _Event, no
         if fetched.not_modified:
             store.record_poll(good_poll(feed, fetched, None, 0, now), ())
             return PollResult(feed=feed, not_modified=True)
-        return _stored(store, index, matcher, [event], now)[0]
+        return _stored(store, index, watched, [event], now)[0]
     except StoreBusyError as error:
         # Nothing was written and the validators are the old ones: the next round brings the same items again.
         return PollResult(feed=feed, error=str(error))

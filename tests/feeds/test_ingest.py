@@ -20,7 +20,7 @@ from monitor.feeds.fetch import Fetcher
 from monitor.feeds.parser import ParserPool
 from monitor.feeds.stories import StoryIndex
 from monitor.ingest import catch_up, poll_due
-from monitor.mentions import rematch_entity
+from monitor.mentions import rematch, rematch_entity
 from monitor.store import open_store
 from monitor.store.base import Store
 from monitor.upkeep import language_of, publisher_of
@@ -324,6 +324,38 @@ def test_an_open_quote_and_foreign_bytes_cost_only_their_rows(store: Store, tmp_
 
 
 # ── entities ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_entity_added_in_the_midst_of_a_round_is_found_in_what_the_round_still_brings(
+    site: Server, fetcher: Fetcher, parser: ParserPool, store: Store
+) -> None:
+    saved: list[Entity] = []
+
+    def late(request: BaseHTTPRequestHandler) -> None:
+        if not saved:
+            saved.append(store.save_entity(Entity(id=0, name="Calderwick"), NOW))
+            rematch_entity(store, saved[0])
+        answer(rss("Calderwick cuts jobs"))(request)
+
+    store.add_feed(NewFeed(url=site.serve("/feed", late)), NOW)
+    list(poll_due(store, fetcher, parser, StoryIndex(), NOW))
+    [one] = store.recent_articles(LONG_AGO)
+    scored = store.article(one.id)
+    assert scored is not None and scored.entities == ("Calderwick",)
+
+
+def test_what_is_stored_while_an_entity_is_matched_back_keeps_its_mentions(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "news.csv"
+
+    def bring(title: str) -> None:
+        path.write_text(f"title,published\n{title},2020-03-01\n")
+        import_archive(store, StoryIndex(), path, NOW)
+
+    bring("Nothing of note at the port")
+    entity = store.save_entity(Entity(id=0, name="Calderwick"), NOW)
+    rematch(store, [entity], lambda _: bring("Calderwick cuts jobs"))
+    found = [store.article(one.id) for one in store.recent_articles(LONG_AGO)]
+    assert [one.article.title for one in found if one and one.entities] == ["Calderwick cuts jobs"]
 
 
 def test_an_entity_added_later_is_found_in_what_is_stored(store: Store, tmp_path: Path) -> None:
