@@ -12,7 +12,8 @@ from typing import Any
 
 import structlog
 
-_CREDENTIALS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s:@]+(?::[^/\s@]*)?@", re.IGNORECASE)
+from monitor import redaction
+
 _NAMED = re.compile(
     r"(?P<name>(?:password|passwd|secret|token|api[_-]?key|access[_-]?key|sign(?:ature)?|authorization))"
     r"(?P<sep>[\"']?\s*[=:]\s*[\"']?)(?P<value>[^\s\"'&,;}]+)",
@@ -28,8 +29,7 @@ MAX_FIELD = 2000
 
 def redact(text: str) -> str:
     """The text without credentials in URLs, named secrets and the secret paths of chat webhooks."""
-    text = _CREDENTIALS.sub(r"\g<scheme>***@", text)
-    text = _HOOKS.sub(r"\g<head>/***", text)
+    text = _HOOKS.sub(r"\g<head>/***", redaction.redact(text))
     return _NAMED.sub(r"\g<name>\g<sep>***", text)
 
 

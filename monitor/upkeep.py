@@ -19,6 +19,7 @@ from monitor.mentions import rematch
 from monitor.notify.kinds import validate as validate_channel
 from monitor.notify.plan import QuietHours
 from monitor.people import Person, allow
+from monitor.redaction import redact
 from monitor.store.base import Store
 from monitor.text.language import detect_language, main_language
 
@@ -60,7 +61,7 @@ def add_feed(
         language=feed.language or language_of(preview),
     )
     added = store.add_feed(filled, now)
-    store.append_audit(by.name, "feed.add", added.url, {"publisher": added.publisher}, now)
+    store.append_audit(by.name, "feed.add", redact(added.url), {"publisher": added.publisher}, now)
     return added, preview
 
 
@@ -87,7 +88,8 @@ def add_missing_feeds(store: Store, feeds: Sequence[NewFeed], by: Person, now: d
     for feed in fresh:
         store.add_feed(feed, now)
     if fresh:
-        store.append_audit(by.name, "feed.add", f"{len(fresh)} feeds", {"urls": [one.url for one in fresh][:200]}, now)
+        urls = [redact(one.url) for one in fresh[:200]]
+        store.append_audit(by.name, "feed.add", f"{len(fresh)} feeds", {"urls": urls}, now)
     return len(fresh)
 
 
@@ -95,7 +97,7 @@ def set_feed_enabled(store: Store, feed_id: int, enabled: bool, by: Person, now:
     allow(store, by, "analyst", "pause or resume a feed", now)
     feed = _feed(store, feed_id)
     store.set_feed_enabled(feed_id, enabled, f"by {by.name}", now)
-    store.append_audit(by.name, "feed.resume" if enabled else "feed.pause", feed.url, {}, now)
+    store.append_audit(by.name, "feed.resume" if enabled else "feed.pause", redact(feed.url), {}, now)
 
 
 def remove_feed(store: Store, feed_id: int, by: Person, now: datetime) -> None:
@@ -103,7 +105,7 @@ def remove_feed(store: Store, feed_id: int, by: Person, now: datetime) -> None:
     allow(store, by, "analyst", "remove a feed", now)
     feed = _feed(store, feed_id)
     store.remove_feed(feed_id)
-    store.append_audit(by.name, "feed.remove", feed.url, {"publisher": feed.publisher}, now)
+    store.append_audit(by.name, "feed.remove", redact(feed.url), {"publisher": feed.publisher}, now)
 
 
 def _feed(store: Store, feed_id: int) -> Feed:

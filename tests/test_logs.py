@@ -20,6 +20,8 @@ from monitor.logs import redact, set_up_logs
         ("POST https://hooks.slack.com/services/T0/B0/hunter2", "hunter2"),
         ("GET https://x.example/?access_token=hunter2&a=1", "hunter2"),
         ("postgresql://headwind:hunter2@db/headwind", "hunter2"),
+        ("poll of https://desk:p@hunter2@feeds.example/rss failed", "hunter2"),
+        ("poll of https://feeds.example/rss?id=7&key=hunter2 failed", "hunter2"),
     ],
 )
 def test_secrets_are_taken_out_of_text(text: str, secret: str) -> None:

@@ -99,7 +99,7 @@ def add_feed(arguments: argparse.Namespace) -> int:
             ),
             utc_now(),
         )
-        print(f"added {feed.url}: {feed.title} ({feed.publisher}), {len(preview.drafts)} items now")
+        print(f"added {redact(feed.url)}: {feed.title} ({feed.publisher}), {len(preview.drafts)} items now")
     return 0
 
 
@@ -107,8 +107,8 @@ def remove_feed(arguments: argparse.Namespace) -> int:
     with opened() as app:
         feed = one_found(app.store.feed_by_url(arguments.url), f"feed {arguments.url}")
         app.store.remove_feed(feed.id)
-        app.store.append_audit(ACTOR, "feed.remove", feed.url, {}, utc_now())
-        print(f"removed {feed.url}; its articles stay")
+        app.store.append_audit(ACTOR, "feed.remove", redact(feed.url), {"publisher": feed.publisher}, utc_now())
+        print(f"removed {redact(feed.url)}; its articles stay")
     return 0
 
 
@@ -116,7 +116,7 @@ def check_feeds(arguments: argparse.Namespace) -> int:
     with opened() as app:
         if arguments.url:
             found = app.check_feed(arguments.url)
-            print(f"{arguments.url}: ok, {len(found.drafts)} items, {found.title}")
+            print(f"{redact(arguments.url)}: ok, {len(found.drafts)} items, {found.title}")
             return 0
         failed = count = 0
         for url, answer in app.check_feeds():

@@ -11,6 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from monitor.cli.common import moment, one_found, opened, print_json, utc_now
+from monitor.redaction import redact
 
 
 def add_parsers(commands: Any) -> None:
@@ -48,7 +49,7 @@ def poll(arguments: argparse.Namespace) -> int:
                 if result.not_modified
                 else f"{result.new} new, {result.revised} revised, {result.seen} seen"
             )
-            print(f"{result.feed.url}: {told}", flush=True)
+            print(f"{redact(result.feed.url)}: {told}", flush=True)
         read = [page.error is None for page in app.read_pages(utc_now())]
         if read:
             print(f"{sum(read)} of {len(read)} pages read for their text")

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, or_, select
 
 from monitor.domain import AddCounts, Feed, FeedState, NewArticle, NewFeed, PollRecord
 from monitor.errors import StoreError
+from monitor.redaction import redact
 from monitor.store.articles import ArticlesPart
 from monitor.store.schema import (
     feeds,
@@ -26,7 +27,7 @@ _CLOCK_JUMP = timedelta(hours=2)  # more than any cadence: an hour back delays a
 class FeedsPart(ArticlesPart):
     def add_feed(self, feed: NewFeed, now: datetime) -> Feed:
         """Store a feed; the same URL twice gives the feed that is there."""
-        publisher = feed.publisher or feed.title or feed.url
+        publisher = feed.publisher or feed.title or redact(feed.url)
         with self.write() as connection:
             connection.execute(
                 self.insert(feeds).on_conflict_do_nothing(index_elements=["url"]),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from monitor import people, upkeep
-from monitor.domain import NewFeed
+from monitor.domain import NewFeed, ParsedFeed
 from monitor.errors import NotAllowedError, SettingsError
 from monitor.people import Person, grant, granted_roles, identities, read_names, role_of
 from monitor.store.base import Store
@@ -90,3 +90,16 @@ def test_what_changes_a_feed_is_audited_under_the_name_of_who_did_it(store: Stor
     assert [entry.action for entry in store.audit(3)] == ["feed.remove", "feed.pause", "feed.add"]
     assert {entry.actor for entry in store.audit(3)} == {"ana"}
     assert people.OPERATOR.role == "admin"
+
+
+def test_the_password_in_a_feeds_address_is_not_in_the_audit_log(store: Store, now: datetime) -> None:
+    url = "https://desk:hunter2@news.example/rss?token=hunter2"
+    upkeep.add_missing_feeds(store, [NewFeed(url=url)], people.OPERATOR, now)
+    [feed] = store.feeds()
+    assert feed.url == url
+    upkeep.set_feed_enabled(store, feed.id, False, people.OPERATOR, now)
+    upkeep.remove_feed(store, feed.id, people.OPERATOR, now)
+    upkeep.add_feed(store, NewFeed(url=url), lambda _: ParsedFeed(title="News", language="en", drafts=()), ADMIN, now)
+    told = [f"{entry.subject} {entry.detail}" for entry in store.audit(9)]
+    assert len(told) == 4
+    assert all("***@news.example/rss?token=***" in line and "hunter2" not in line for line in told)
