@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from sqlalchemy import inspect
 from sqlalchemy.engine import make_url
 
 from monitor.errors import StoreError
-from monitor.store.database import normal_url, sqlite_path
+from monitor.store.database import make_engine, normal_url, sqlite_path
 from monitor.store.faults import wrap_store_errors
-from monitor.store.open import check_file, open_store
+from monitor.store.open import check_file, open_store, shown_url
+from monitor.store.schema import APPLICATION_ID
 
 _PAGES = 2000
 
@@ -65,16 +67,25 @@ def restore(url: str, path: str) -> None:
     if not source.is_file():
         raise StoreError(f"restore {source}: there is no such file")
     if target is None:
-        _run_tool("pg_restore", url, ["--no-owner", "--exit-on-error", "--single-transaction", str(source)])
+        _restore_dump(url, source)
         return
+    if target.exists() and source.samefile(target):
+        raise StoreError(f"restore {source}: is the store itself; name a backup")
     check_file(source)
     if source.stat().st_size == 0:
         raise StoreError(f"restore {source}: is empty; the store was left as it is")
+    with source.open("rb") as file:
+        mark = int.from_bytes(file.read(72)[68:], "big")
+    if mark != APPLICATION_ID:  # an empty database, say: a start would fill it, a restore must not
+        raise StoreError(f"restore {source}: is no backup of Headwind; the store was left as it is")
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
     try:
         shutil.copyfile(source, part)
-        open_store(f"sqlite:///{part}").close()  # refuses what is foreign or newer, migrates what is older
+        try:
+            open_store(f"sqlite:///{part}").close()  # refuses what is foreign or newer, migrates what is older
+        except StoreError as error:
+            raise StoreError(str(error).replace(str(part), str(source))) from error
         _stand_alone(part)
         _put_aside(target)
         part.replace(target)
@@ -82,6 +93,21 @@ def restore(url: str, path: str) -> None:
         for name in (part, *(Path(f"{part}{end}") for end in ("-wal", "-shm", ".migrate", ".checkpoint"))):
             with suppress(FileNotFoundError):
                 name.unlink()
+
+
+def _restore_dump(url: str, source: Path) -> None:
+    engine = make_engine(url, busy_timeout_s=40.0)
+    try:
+        with wrap_store_errors(shown_url(url)), engine.connect() as connection:
+            if inspect(connection).get_table_names():
+                raise StoreError(
+                    f"restore {source}: the database {engine.url.database} is not empty and was left as it is; "
+                    "make it anew (dropdb, createdb) and restore before anything else is started"
+                )
+    finally:
+        engine.dispose()
+    _run_tool("pg_restore", url, ["--no-owner", "--exit-on-error", "--single-transaction", str(source)])
+    open_store(url).close()  # says what is foreign or newer, migrates what is older
 
 
 def _stand_alone(path: Path) -> None:
@@ -127,7 +153,7 @@ def _run_tool(name: str, url: str, arguments: list[str]) -> None:
         (str(p) for p in sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))), ""
     )
     if not program:
-        raise StoreError(f"backup: {name} is not installed; install the PostgreSQL client tools")
+        raise StoreError(f"{name} is not installed; install the PostgreSQL client tools")
     parsed = make_url(normal_url(url))
     environment = dict(os.environ)
     if parsed.password:
@@ -136,4 +162,4 @@ def _run_tool(name: str, url: str, arguments: list[str]) -> None:
     done = subprocess.run([program, "--dbname", plain, *arguments], env=environment, capture_output=True, text=True)
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[0]
-        raise StoreError(f"backup: {name} failed ({reason})")
+        raise StoreError(f"{name} failed ({reason})")

@@ -84,11 +84,27 @@ def test_restore_refuses_what_is_no_backup(sqlite_url: str, tmp_path: Path, open
     open_at(sqlite_url).close()
     letter = tmp_path / "letter.txt"
     letter.write_text("no backup" * 100)
-    before = Path(sqlite_url.removeprefix("sqlite:///")).read_bytes()
-    for path, reason in ((letter, "not a SQLite"), (tmp_path / "gone.db", "no such file")):
+    newer = tmp_path / "newer.db"
+    open_at(f"sqlite:///{newer}").close()
+    with closing(sqlite3.connect(newer)) as raw:
+        raw.execute("UPDATE alembic_version SET version_num = '9999'")
+        raw.commit()
+        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    blank = tmp_path / "blank.db"
+    with closing(sqlite3.connect(blank)) as raw:
+        raw.execute("PRAGMA user_version = 1")
+    itself = Path(sqlite_url.removeprefix("sqlite:///"))
+    before = itself.read_bytes()
+    for path, reason in (
+        (letter, "not a SQLite"),
+        (tmp_path / "gone.db", "no such file"),
+        (blank, "no backup of Headwind"),
+        (newer, f"{newer}: was written by a newer"),
+        (itself, "the store itself"),
+    ):
         with pytest.raises(StoreError, match=reason):
             restore(sqlite_url, str(path))
-    assert Path(sqlite_url.removeprefix("sqlite:///")).read_bytes() == before
+    assert itself.read_bytes() == before
 
 
 @pytest.mark.postgres
@@ -107,6 +123,6 @@ def test_postgresql_is_dumped_and_restored(
     copy = open_at(fresh)
     assert copy.status().articles == 2
     settle(copy)
-    with pytest.raises(StoreError, match="pg_restore failed"):
-        restore(postgres_url, str(target))  # not empty
+    with pytest.raises(StoreError, match="is not empty and was left as it is"):
+        restore(postgres_url, str(target))
     assert store.status().articles == 2
