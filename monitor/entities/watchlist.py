@@ -115,7 +115,7 @@ def write_watchlist(entities: Iterable[Entity]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for entity in entities:
-        weight = "" if entity.weight is None else f"{entity.weight:g}"
+        weight = "" if entity.weight is None else repr(entity.weight).removesuffix(".0")
         cells = [entity.name, "|".join(entity.aliases), entity.ticker or "", entity.lei or "", weight]
         writer.writerow([f"'{cell}" if cell[:1] in _FORMULA else cell for cell in cells])
     return out.getvalue()

@@ -20,6 +20,12 @@ def test_a_watchlist_is_read_and_written_back_the_same() -> None:
     assert parse_watchlist(write_watchlist(entities).encode()) == entities
 
 
+@pytest.mark.parametrize("weight", [2.0, 1234567.5, 98_765_432.0, 0.1, 1e22])
+def test_a_weight_is_written_back_to_its_last_digit(weight: float) -> None:
+    entities = [Entity(id=0, name="Acme Bank", weight=weight)]
+    assert parse_watchlist(write_watchlist(entities).encode()) == entities
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gb18030"])
 def test_spreadsheets_of_any_encoding_are_read(encoding: str) -> None:
     assert parse_watchlist(GOOD.encode(encoding))[1].name == "中国平安"
