@@ -6,7 +6,6 @@ leaves out take the defaults of its kind (`params_of`).
 
 from __future__ import annotations
 
-import math
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -154,14 +153,14 @@ def validate(rule: Rule) -> Rule:
             these = ", ".join(f"{start}*" if start.endswith(":") else start for start in _SCOPES[rule.kind])
             raise _wrong(rule, "scope", f"{pattern!r} is nothing that {rule.kind.value} watches; it watches: {these}")
     for name, value, low in (("cooldown_s", rule.cooldown_s, 0.0), ("escalate_after_s", rule.escalate_after_s, 60.0)):
-        if value is not None and not low <= float(value) <= 30 * 86400:
+        if value is not None and not low <= value <= 30 * 86400:
             raise _wrong(rule, name, f"must lie between {low:g} and 2592000 seconds")
     known = PARAMS[rule.kind]
     for name in rule.params:
         if name not in known:
             raise _wrong(rule, f"params.{name}", f"is not known to {rule.kind.value}; known: {', '.join(known)}")
     params = {name: _checked(rule, name, known[name], value) for name, value in rule.params.items()}
-    if rule.kind is RuleKind.KEYWORD and not params.get("query"):
+    if rule.kind is RuleKind.KEYWORD and not any(map(str.isalnum, params.get("query", ""))):  # would find everything
         raise _wrong(rule, "params.query", "must not be empty")
     if rule.kind is RuleKind.THRESHOLD:
         _check_threshold(rule, {**{n: p.default for n, p in known.items()}, **params})
@@ -199,12 +198,12 @@ def _checked(rule: Rule, name: str, param: Param, value: Any) -> Any:
         if not 1 <= len(hours) <= 4 or not all(type(h) is int and param.low <= h <= param.high for h in hours):
             raise _wrong(rule, where, f"must be one to four whole hours between {param.low:g} and {param.high:g}")
         return tuple(sorted(set(hours)))
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise _wrong(rule, where, "must be a number")
-    if param.kind == "int" and value != int(value):
-        raise _wrong(rule, where, "must be a whole number")
     if not param.low <= value <= param.high:
         raise _wrong(rule, where, f"must lie between {param.low:g} and {param.high:g}")
+    if param.kind == "int" and value != int(value):
+        raise _wrong(rule, where, "must be a whole number")
     return int(value) if param.kind == "int" else float(value)
 
 
@@ -280,20 +279,21 @@ def rule_from_dict(entry: Any) -> Rule:
         raise AlertError("rules: each entry must be a table")
     name = entry.get("name")
     if not isinstance(name, str):
-        raise AlertError("rules: 'name' is missing")
+        raise AlertError("rules: 'name' is missing", field="name")
     blank = Rule(name=name, kind=RuleKind.SPIKE, scope=("all",))
     known = ("name", "kind", "scope", "params", "severity", "channels", "cooldown_s", "escalate_after_s", "enabled")
     for key in entry:
         if key not in known:
             raise _wrong(blank, str(key), f"is not known; known: {', '.join(known)}")
-    kind = _enum(blank, "kind", RuleKind, entry.get("kind", RuleKind.SPIKE))
+    kind = _enum(blank, "kind", RuleKind, entry.get("kind"))
     severity = _enum(blank, "severity", Severity, entry.get("severity", Severity.WARNING))
     params = entry.get("params", {})
     if not isinstance(params, Mapping):
         raise _wrong(blank, "params", "must be a table")
     for field in ("cooldown_s", "escalate_after_s"):
         value = entry.get(field)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is not None and not (number and abs(value) < 1e12):
             raise _wrong(blank, field, "must be a number of seconds")
     if not isinstance(entry.get("enabled", True), bool):
         raise _wrong(blank, "enabled", "must be true or false")

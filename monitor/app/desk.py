@@ -40,7 +40,7 @@ class DeskPart(Core):
     def import_rules(self, path: Path, actor: str, now: datetime) -> int:
         """Rules of a TOML file, all or none. Raises `AlertError` naming rule and field."""
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")  # editors on Windows begin with a mark
         except (OSError, UnicodeDecodeError) as error:
             raise AlertError(f"{path}: cannot be read ({error})") from error
         rules = rules_from_toml(text)

@@ -129,17 +129,38 @@ def test_rules_survive_json() -> None:
         ("not toml", "rules"),
         ("[other]\n", r"\[\[rule\]\]"),
         ('[[rule]]\nkind = "spike"\n', "'name'"),
+        ('[[rule]]\nname = "a"\nscope = ["all"]\n', "'kind'"),
         ('[[rule]]\nname = "a"\nkind = "psychic"\nscope = ["all"]\n', "'kind'"),
-        ('[[rule]]\nname = "a"\nscope = ["all"]\nseverity = "loud"\n', "'severity'"),
-        ('[[rule]]\nname = "a"\nscope = ["all"]\ncooldown_s = "soon"\n', "'cooldown_s'"),
-        ('[[rule]]\nname = "a"\nscope = ["all"]\nenabled = "yes"\n', "'enabled'"),
-        ('[[rule]]\nname = "a"\nscope = ["all"]\ncolour = 1\n', "'colour'"),
-        ('[[rule]]\nname = "a"\nscope = ["all"]\n[[rule]]\nname = "a"\nscope = ["all"]\n', "twice"),
+        ('[[rule]]\nname = "a"\nkind = "spike"\nscope = ["all"]\nseverity = "loud"\n', "'severity'"),
+        ('[[rule]]\nname = "a"\nkind = "spike"\nscope = ["all"]\ncooldown_s = "soon"\n', "'cooldown_s'"),
+        ('[[rule]]\nname = "a"\nkind = "spike"\nscope = ["all"]\nenabled = "yes"\n', "'enabled'"),
+        ('[[rule]]\nname = "a"\nkind = "spike"\nscope = ["all"]\ncolour = 1\n', "'colour'"),
+        (
+            '[[rule]]\nname = "a"\nkind = "spike"\nscope = ["all"]\n[[rule]]\nname = "a"\nkind = "spike"\nscope = ["all"]\n',
+            "twice",
+        ),
     ],
 )
 def test_wrong_toml_is_refused_with_what_is_wrong(text: str, says: str) -> None:
     with pytest.raises(AlertError, match=says):
         rules_from_toml(text)
+
+
+def test_a_number_of_any_length_is_refused_with_its_field() -> None:
+    head = '[[rule]]\nname = "a"\nkind = "spike"\nscope = ["all"]\n'
+    for line, field in ((f"cooldown_s = {'9' * 400}", "cooldown_s"), ("cooldown_s = nan", "cooldown_s")):
+        with pytest.raises(AlertError, match=field):
+            rules_from_toml(f"{head}{line}\n")
+    for value in ("9" * 400, "inf", "nan"):
+        with pytest.raises(AlertError, match=r"params\.min_stories"):
+            rules_from_toml(f"{head}[rule.params]\nmin_stories = {value}\n")
+
+
+def test_a_keyword_rule_that_looks_for_no_word_is_refused_since_it_would_find_everything() -> None:
+    for query in ("", " ", "...", '"" -'):
+        with pytest.raises(AlertError, match=r"params\.query"):
+            validate(rule(kind=RuleKind.KEYWORD, params={"query": query}))
+    assert validate(rule(kind=RuleKind.KEYWORD, params={"query": "银行"}))
 
 
 def test_every_parameter_has_a_valid_default_and_a_line_of_help() -> None:
