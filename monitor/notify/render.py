@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
@@ -22,6 +23,9 @@ SUBJECT_LIMIT: Final = 150
 TITLE_LIMIT: Final = 180
 LISTED: Final = 10  # alerts of a grouped message that get a line of their own
 LISTED_IN_DATA: Final = 200
+
+MOST_TIMES: Final = 100  # beyond it the ratio says only that next to nothing was expected
+_BEGAN: Final = re.compile(r"; since (\d{4}-\d\d-\d\d \d\d:\d\d UTC)\Z")
 
 _REASON_WORDS: Final = {
     SendReason.FIRST: "opened",
@@ -109,6 +113,9 @@ def _single(entry: _Entry, key: str) -> Message:
     flag = "RESOLVED" if entry.reason is SendReason.RESOLVED else entry.severity.value.upper()
     what = _what(notice)
     lines = [f"{flag}: {label} ({one_line(notice.rule)}, {word})", "", f"What happened: {what}"]
+    why = _why(entry)
+    if why:
+        lines.append(f"Why now: {why}")
     unusual = _unusual(notice)
     if unusual:
         lines.append(f"How unusual: {unusual}")
@@ -133,7 +140,17 @@ def _what(notice: Notice) -> str:
         )
         return text + (f", from {_count(notice.families, 'publisher family', 'publisher families')}"
                        if notice.families else "")  # fmt: skip
-    return cut(one_line(notice.summary), TITLE_LIMIT)
+    return cut(_BEGAN.sub("", one_line(notice.summary)), TITLE_LIMIT)
+
+
+def _why(entry: _Entry) -> str:
+    """What a spike's numbers do not say: who resolved it and why, or for how long nobody took it. The other kinds say
+    so in their summary."""
+    summary = one_line(entry.notice.summary)
+    split = {SendReason.RESOLVED: " It was: ", SendReason.ESCALATED: ". "}.get(entry.reason)
+    if entry.notice.kind != "spike" or split is None or split not in summary:
+        return ""
+    return cut(summary.partition(split)[0].rstrip("."), TITLE_LIMIT)
 
 
 def _unusual(notice: Notice) -> str:
@@ -144,12 +161,17 @@ def _unusual(notice: Notice) -> str:
         odds = "less than one window in a billion would bring this by chance"
     else:
         odds = f"about one window in {round(1 / notice.p_value):,} would bring this by chance"
-    times = f"; {notice.negative / notice.expected:.1f} times the expected number" if notice.expected > 0 else ""
+    ratio = notice.negative / notice.expected if notice.expected > 0 else 0.0
+    told = f"more than {MOST_TIMES}" if ratio > MOST_TIMES else f"{ratio:.1f}"
+    times = f"; {told} times the expected number" if ratio else ""
     return f"{odds} (p = {notice.p_value:.2g}){times}"
 
 
 def _since(notice: Notice) -> str:
+    began = _BEGAN.search(one_line(notice.summary)) if notice.kind != "spike" else None
     window = f"{_when(notice.window_start)} (window to {_when(notice.window_end)})"
+    if began is not None:  # the first story itself, not the start of the hours looked at
+        window = f"{began[1]} (window of {_hours(notice.window_hours)} to {_when(notice.window_end)})"
     return f"{window}; alert open since {_when(notice.opened_at)}" if notice.opened_at else window
 
 
@@ -308,6 +330,8 @@ def _hours(hours: float) -> str:
 
 
 def _number(value: float) -> str:
+    if 0 < value < 0.05:
+        return "fewer than 0.1"
     return f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 

@@ -62,6 +62,29 @@ def test_a_rule_of_another_kind_is_told_in_its_own_words():
     assert "How unusual" not in text
 
 
+def test_what_was_hardly_expected_is_told_without_a_silly_ratio():
+    text = render([_delivery(transition(evidence=evidence(negative=6, expected=0.008)))], "email").text
+    assert "6 negative stories in 6 h, fewer than 0.1 expected" in text
+    assert "more than 100 times the expected number" in text
+
+
+def test_since_is_the_first_story_where_the_summary_names_it_and_the_subject_ends_before_it():
+    critical = evidence(rule={"kind": "critical_story"}, p_value=1.0)
+    what = transition(summary="2 stories on fraud crime; since 2026-03-02 13:10 UTC", evidence=critical)
+    message = render([delivery_of(plan_deliveries(what, None, [channel()], None, (), NOW)[0])], "email")
+    assert message.subject.endswith("2 stories on fraud crime")
+    assert "Since: 2026-03-02 13:10 UTC (window of 6 h to 2026-03-02 14:00 UTC)" in message.text
+
+
+def test_a_spike_that_is_resolved_or_escalated_says_by_whom_or_why():
+    for kind, summary, why in (
+        (TransitionKind.RESOLVE, "Resolved by ana: in the price. It was: 14 negative", "Resolved by ana: in the price"),
+        (TransitionKind.ESCALATE, "Nobody has taken this for 4 hours. 14", "Nobody has taken this for 4 hours"),
+    ):
+        text = render([_delivery(transition(kind=kind, summary=summary))], "email").text
+        assert f"Why now: {why}" in text.splitlines()
+
+
 def test_a_number_that_is_none_is_null_for_machines_and_left_out_of_the_words():
     unknown = evidence(p_value=float("nan"), expected=float("inf"))
     message = render([_delivery(transition(evidence=unknown))], "webhook")
