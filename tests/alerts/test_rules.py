@@ -135,10 +135,7 @@ def test_rules_survive_json() -> None:
         ('[[rule]]\nname = "a"\nkind = "spike"\nscope = ["all"]\ncooldown_s = "soon"\n', "'cooldown_s'"),
         ('[[rule]]\nname = "a"\nkind = "spike"\nscope = ["all"]\nenabled = "yes"\n', "'enabled'"),
         ('[[rule]]\nname = "a"\nkind = "spike"\nscope = ["all"]\ncolour = 1\n', "'colour'"),
-        (
-            '[[rule]]\nname = "a"\nkind = "spike"\nscope = ["all"]\n[[rule]]\nname = "a"\nkind = "spike"\nscope = ["all"]\n',
-            "twice",
-        ),
+        ('[[rule]]\nname = "a"\nkind = "spike"\nscope = ["all"]\n' * 2, "twice"),
     ],
 )
 def test_wrong_toml_is_refused_with_what_is_wrong(text: str, says: str) -> None:
