@@ -81,8 +81,10 @@ def set_up_logs(level: str = "info", folder: Path | None = None) -> None:
             )
         )
         root.addHandler(file)
-    for noisy in ("httpx", "httpcore", "apscheduler", "alembic", "streamlit", "PIL"):
+    for noisy in ("httpx", "httpcore", "alembic", "streamlit", "PIL"):
         logging.getLogger(noisy).setLevel(max(number, logging.WARNING))
+    # It warns at each turn that a job still runs, every two seconds of a long scoring; the worker sees what hangs.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(number),

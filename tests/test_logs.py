@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,13 @@ def test_the_log_file_holds_one_json_line_per_event_without_secrets(tmp_path: Pa
     assert line["event"] == "poll failed"
     assert line["level"] == "warning"
     assert "hunter2" not in json.dumps(line)
+
+
+def test_a_job_that_takes_longer_than_its_interval_does_not_fill_the_log(tmp_path: Path) -> None:
+    set_up_logs("info", tmp_path)
+    structlog.get_logger("test").info("worker started")
+    job = 'Execution of job "score" skipped: maximum number of running instances reached (1)'
+    logging.getLogger("apscheduler.scheduler").warning(job)
+    logging.getLogger("apscheduler.executors.default").error("a job raised")
+    events = [json.loads(line)["event"] for line in (tmp_path / "headwind.log").read_text().splitlines()]
+    assert events == ["worker started", "a job raised"]
