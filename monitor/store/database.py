@@ -269,6 +269,8 @@ class Database:
                 borrowed = self._take_checkpoint_lock()
                 if borrowed is None:
                     return False
+                if self.role == "worker":  # it was another's at the start; a restore goes by who holds it
+                    self._checkpoint_lock, borrowed = borrowed, None
             with wrap_store_errors():
                 connection = sqlite3.connect(self.path, timeout=0.2, isolation_level=None)
                 try:

@@ -80,6 +80,17 @@ def test_restore_refuses_while_the_store_is_in_use(sqlite_url: str, tmp_path: Pa
     worker.add_articles([article(1)], NOW)
 
 
+def test_restore_refuses_while_a_worker_runs_that_took_over_from_another(
+    sqlite_url: str, tmp_path: Path, open_at: OpenStore
+) -> None:
+    first, second = open_at(sqlite_url, role="worker"), open_at(sqlite_url, role="worker")
+    first.backup(str(tmp_path / "backup.db"))
+    first.close()
+    second.checkpoint()
+    with pytest.raises(StoreError, match="in use"):
+        restore(sqlite_url, str(tmp_path / "backup.db"))
+
+
 def test_restore_refuses_what_is_no_backup(sqlite_url: str, tmp_path: Path, open_at: OpenStore) -> None:
     open_at(sqlite_url).close()
     letter = tmp_path / "letter.txt"
