@@ -129,7 +129,7 @@ class Supervisor:
             while not self._stop.wait(0.5):
                 for child in self.children:
                     self._look_after(child)
-                self._beat()
+                self._beat(datetime.now(UTC))
         finally:
             self._end()
 
@@ -183,7 +183,7 @@ class Supervisor:
             return None
         return found[0] if found else None
 
-    def _beat(self) -> None:
+    def _beat(self, now: datetime) -> None:
         if time.monotonic() < self._next_beat:
             return
         self._next_beat = time.monotonic() + 10
@@ -192,9 +192,18 @@ class Supervisor:
             for child in self.children
         }
         try:
-            self.app.store.beat("supervisor", datetime.now(UTC), detail)
+            self.app.store.beat("supervisor", now, detail)
         except MonitorError as error:
             log.warning("supervisor beat not written", error=str(error))
+        if self._alerted:
+            self._tell_again(now)
+
+    def _tell_again(self, now: datetime) -> None:
+        """The alert of the dead worker may have met a channel that failed: nobody else would try it again."""
+        try:
+            self.app.deliver_for_worker(now)
+        except MonitorError as error:
+            log.warning("messages could not be sent for the dead worker", error=str(error))
 
     def _say_dead(self, child: Child) -> None:
         if child.name != "worker" or child.deaths < DEATHS_FOR_ALERT or self._alerted:

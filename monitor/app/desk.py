@@ -61,6 +61,10 @@ class DeskPart(Core):
         # Past the wait for neighbours: there are none. A slow channel must not keep the supervisor from its watch.
         self.deliver("supervisor", now + timedelta(minutes=1), patience_s=SUPERVISOR_PATIENCE_S)
 
+    def deliver_for_worker(self, now: datetime) -> None:
+        """While the worker is dead: what could not be sent is tried again when its time has come."""
+        self.deliver("supervisor", now, patience_s=SUPERVISOR_PATIENCE_S)
+
     def report_worker_alive(self, now: datetime) -> None:
         """The worker is up and beats: an alert that it is dead, whoever raised it, is over."""
         self._pipeline_alerts({}, {WORKER_SERIES}, now)

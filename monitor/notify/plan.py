@@ -9,10 +9,10 @@ when the delivery is written, a message that is sent again after a crash has the
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, time, timedelta
-from fnmatch import fnmatchcase
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -239,9 +239,14 @@ def is_silenced(rule: str, series: str, silences: Iterable[Silence], now: dateti
     return any(
         silence.start <= now < silence.end
         and (silence.rule is None or silence.rule == rule)
-        and fnmatchcase(series, silence.matcher)
+        and _fits(silence.matcher, series)
         for silence in silences
     )
+
+
+def _fits(matcher: str, series: str) -> bool:
+    """`*` stands for anything; every other character for itself, for names may hold brackets and question marks."""
+    return re.fullmatch(".*".join(re.escape(piece) for piece in matcher.split("*")), series, re.DOTALL) is not None
 
 
 def _deliveries(

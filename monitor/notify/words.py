@@ -43,6 +43,16 @@ def cut_bytes(text: str, limit: int) -> str:
     return raw[: max(0, limit - 3)].decode("utf-8", "ignore").rstrip() + "…"
 
 
+_PARTS = {
+    "": "The pipeline",
+    "worker": "The worker",
+    "poll": "Polling",
+    "score": "Scoring",
+    "watch": "Watching",
+    "deliver": "Delivery",
+}
+
+
 def series_label(series: str) -> str:
     """A series as people say it: `entity:Acme/topic:fraud_crime` → "Acme, fraud crime"."""
     if series == "all":
@@ -55,4 +65,6 @@ def series_label(series: str) -> str:
         return f"{name}, {topic.replace('_', ' ')}" if slash else name
     if kind in ("publisher", "language", "feed"):
         return f"{kind.capitalize()} {rest}"
+    if kind == "pipeline":
+        return _PARTS.get(rest, series)
     return series

@@ -5,17 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from monitor import scheduler, supervisor
 from monitor.app import App, open_app
-from monitor.domain import AlertState, ChannelConfig
+from monitor.domain import AlertState, ChannelConfig, DeliveryState
 from monitor.errors import StoreError
 from monitor.pulse import WORKER_BEAT
 from monitor.scheduler import Worker
+from monitor.settings import load_settings
 from monitor.supervisor import DEATHS_FOR_ALERT, Child, Supervisor
+from tests.notify.servers import Answer, hook_server
 
 
 @pytest.fixture
@@ -54,6 +57,23 @@ def test_X5_a_worker_that_keeps_dying_raises_one_alert_and_delivers_it(
     assert [(a.rule, a.series, a.state) for a in alerts] == [("worker", "pipeline:worker", AlertState.OPEN)]
     assert "exit status 3" in alerts[0].summary
     assert "worker" in capsys.readouterr().out
+
+
+def test_X5_a_channel_that_failed_hears_of_the_dead_worker_from_the_supervisor_at_its_next_beats(
+    tmp_path: Path, now: datetime
+) -> None:
+    database = f"sqlite:///{tmp_path / 'headwind.db'}"
+    app = open_app(load_settings(database_url=database, allow_networks="127.0.0.0/8"))
+    with hook_server(Answer(status=503), Answer()) as hook:
+        app.store.save_channel(ChannelConfig(name="desk", kind="webhook", options={"url": hook.url}), "test", now)
+        keeper = keeper_of(app, [sys.executable, "-c", "raise SystemExit(3)"])
+        look_until(keeper, lambda: bool(app.store.alerts()))
+        assert len(hook.got) == 1
+        assert [one.state for one in app.store.deliveries()] == [DeliveryState.FAILED]
+        keeper._beat(datetime.now(UTC) + timedelta(minutes=30))
+        assert len(hook.got) == 2
+        assert [one.state for one in app.store.deliveries()] == [DeliveryState.SENT]
+    app.close()
 
 
 def test_X5_a_dead_worker_is_started_again_and_its_alert_resolved_when_it_stays(

@@ -93,10 +93,18 @@ def test_a_channel_that_is_switched_off_gets_nothing():
         (_silence("entity:Harbour Bank", "negative-spike"), True),
         (_silence("entity:Harbour Bank", "another"), False),
         (_silence("topic:*"), False),
+        (_silence("entity:[GH]arbour Bank"), False),
+        (_silence("entity:Harbour?Bank"), False),
     ],
 )
 def test_a_silence_holds_back_what_it_matches(silence, silent):
     assert (_plan(transition(), silences=(silence,)) == []) is silent
+
+
+def test_a_silence_takes_every_character_but_the_star_as_it_stands():
+    odd = "entity:Harbour [UK] Bank?"
+    held = _plan(transition(series=odd), silences=(_silence("entity:Harbour [UK]*?"),))
+    assert held == [] != _plan(transition(series=odd), silences=(_silence("entity:Harbour U*"),))
 
 
 def test_a_silence_that_is_over_holds_nothing_back():

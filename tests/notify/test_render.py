@@ -193,6 +193,9 @@ def test_text_is_cut_between_characters():
         ("entity:Acme", "Acme"),
         ("entity:Acme/topic:fraud_crime", "Acme, fraud crime"),
         ("publisher:Ledger Daily", "Publisher Ledger Daily"),
+        ("pipeline", "The pipeline"),
+        ("pipeline:worker", "The worker"),
+        ("pipeline:score", "Scoring"),
     ],
 )
 def test_a_series_is_named_as_people_say_it(series: str, label: str):
