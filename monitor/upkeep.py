@@ -119,9 +119,17 @@ def _feed(store: Store, feed_id: int) -> Feed:
 
 
 def save_entities(store: Store, entities: Sequence[Entity], by: Person, now: datetime) -> tuple[int, int]:
-    """Insert or replace by name, and match back over the store; gives (saved, mentions found)."""
+    """Insert or replace by name, and match back over the store; gives (saved, mentions found). A name that differs in
+    case only is the same company, and stays as the store spells it."""
     allow(store, by, "analyst", "change the watchlist", now)
-    saved = [store.save_entity(entity, now) for entity in entities]
+    names = [entity.name for entity in store.entities()]
+    spelt = {name.casefold(): name for name in names} | {name: name for name in names}
+    saved = [
+        store.save_entity(
+            replace(entity, name=spelt.get(entity.name) or spelt.get(entity.name.casefold(), entity.name)), now
+        )
+        for entity in entities
+    ]
     found = rematch(store, saved)
     store.append_audit(
         by.name, "watchlist.save", f"{len(saved)} companies", {"names": [e.name for e in saved][:200]}, now

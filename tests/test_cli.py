@@ -223,6 +223,25 @@ def test_sample_news_is_added_marked_and_removed_whole(now) -> None:
         app.close()
 
 
+def test_a_company_is_watched_and_no_longer_watched_by_command(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    added = run(capsys, "watchlist", "add", "Acme Bank", "--alias", "Acme", "--alias", "Acme AG", "--weight", "2.5")
+    assert added[:2] == (0, "1 entity saved, 0 mentions found in the store\n")
+    assert run(capsys, "watchlist", "add", "ACME BANK", "--ticker", "ACMB")[0] == 0, "the same company"
+    assert run(capsys, "watchlist", "add", "Acme Bank", "--alias", "Acme")[0] == 0, "replaced"
+    rows = run(capsys, "watchlist", "list")[1].splitlines()[1:]
+    assert [row.split("  ")[0] for row in rows if "cme" in row.lower()] == ["Acme Bank"]
+    whole = tmp_path / "watchlist.csv"
+    assert run(capsys, "watchlist", "export", str(whole))[0] == run(capsys, "watchlist", "import", str(whole))[0] == 0
+    status, _, err = run(capsys, "watchlist", "add", "Acme Bank", "--weight", "heavy")
+    assert (status, "column 'weight': 'heavy'" in one_line(err)) == (1, True)
+    status, _, err = run(capsys, "watchlist", "remove", "Acme")
+    assert (status, "there is no 'Acme'" in one_line(err)) == (1, True)
+    assert run(capsys, "watchlist", "remove", "Acme Bank")[0] == 0
+    assert "Acme" not in run(capsys, "watchlist", "list")[1]
+
+
 @pytest.mark.parametrize("command", [("watchlist", "export"), ("feeds", "export-opml")])
 def test_a_file_that_cannot_be_written_is_one_line(
     command: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from monitor.alerts.rules import rules_from_toml, rules_to_toml
 from monitor.app.core import Core
 from monitor.deliver import deliver_due, plan_repeats, send_test
 from monitor.domain import Alert, ChannelConfig, SendOutcome
-from monitor.entities.watchlist import read_watchlist, write_watchlist
-from monitor.errors import AlertError, DeliveryError
+from monitor.entities.watchlist import entity_of, read_watchlist, write_watchlist
+from monitor.errors import AlertError, DeliveryError, StoreError
 from monitor.guard import AddressPolicy
 from monitor.notify.base import Channel
 from monitor.notify.factory import build_channel
@@ -31,6 +31,16 @@ class DeskPart(Core):
     def import_watchlist(self, path: Path, now: datetime) -> tuple[int, int]:
         """(entities saved, mentions found in what is stored). Raises `UploadError` naming row and column."""
         return upkeep.save_entities(self.store, read_watchlist(path), OPERATOR, now)
+
+    def add_to_watchlist(self, row: Sequence[str], now: datetime) -> tuple[int, int]:
+        """One company in the columns of the CSV, under the rules of the CSV: (1, mentions found in what is stored)."""
+        return upkeep.save_entities(self.store, [entity_of(row, "watchlist add")], OPERATOR, now)
+
+    def remove_from_watchlist(self, name: str, now: datetime) -> None:
+        """Raises `StoreError` when nobody of that name is watched."""
+        if all(entity.name != name for entity in self.store.entities()):
+            raise StoreError(f"watchlist remove: there is no {name!r}; `watchlist list` shows the names")
+        upkeep.remove_entity(self.store, name, OPERATOR, now)
 
     def export_watchlist(self, path: Path) -> int:
         entities = self.store.entities()

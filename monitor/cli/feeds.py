@@ -1,4 +1,4 @@
-"""feeds list|add|remove|check|import-opml|export-opml and watchlist list|import|export."""
+"""feeds list|add|remove|check|import-opml|export-opml and watchlist list|add|remove|import|export."""
 
 from __future__ import annotations
 
@@ -42,10 +42,18 @@ def add_parsers(commands: Any) -> None:
     opml_out.add_argument("file", type=Path, nargs="?", help="default: standard output")
     opml_out.set_defaults(do=export_opml)
 
-    lists = commands.add_parser("watchlist", help="list, import or export watched companies").add_subparsers(
-        dest="action", required=True, metavar="ACTION"
-    )
+    lists = commands.add_parser("watchlist", help="list, add, remove, import or export watched companies")
+    lists = lists.add_subparsers(dest="action", required=True, metavar="ACTION")
     lists.add_parser("list").set_defaults(do=list_entities)
+    adding = lists.add_parser("add", help="add one company, or replace what is known of it")
+    adding.add_argument("name")
+    adding.add_argument("--alias", action="append", default=[], metavar="NAME", help="may be given several times")
+    for option in ("ticker", "lei", "weight"):
+        adding.add_argument(f"--{option}", default="", metavar=option.upper())
+    adding.set_defaults(do=add_entity)
+    removing = lists.add_parser("remove", help="take a company off the list; its articles stay")
+    removing.add_argument("name")
+    removing.set_defaults(do=remove_entity)
     lists_in = lists.add_parser("import", help="CSV: name, aliases joined by |, optional ticker, lei, weight")
     lists_in.add_argument("file", type=Path)
     lists_in.set_defaults(do=import_watchlist)
@@ -161,6 +169,21 @@ def list_entities(_: argparse.Namespace) -> int:
             ("name", "aliases", "ticker", "lei", "weight"),
             [(e.name, "|".join(e.aliases), e.ticker, e.lei, e.weight) for e in app.store.entities()],
         )
+    return 0
+
+
+def add_entity(arguments: argparse.Namespace) -> int:
+    with opened() as app:
+        row = [arguments.name, "|".join(arguments.alias), arguments.ticker, arguments.lei, arguments.weight]
+        saved, mentions = app.add_to_watchlist(row, utc_now())
+        print(f"{saved} entity saved, {mentions} mentions found in the store")
+    return 0
+
+
+def remove_entity(arguments: argparse.Namespace) -> int:
+    with opened() as app:
+        app.remove_from_watchlist(arguments.name, utc_now())
+        print(f"{arguments.name} is no longer watched")
     return 0
 
 

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from monitor.domain import Entity
@@ -56,6 +56,11 @@ def parse_watchlist(data: bytes, name: str = "watchlist") -> list[Entity]:
     if not found:
         raise UploadError(f"{name}: holds no entity")
     return list(found.values())
+
+
+def entity_of(row: Sequence[str], where: str) -> Entity:
+    """The entity of one row in the order of `COLUMNS`. Raises `UploadError` that names the column."""
+    return _entity(list(COLUMNS), list(row), where)
 
 
 def _decoded(data: bytes, name: str) -> str:
