@@ -74,8 +74,8 @@ def _add_score(commands: Any) -> None:
 def _score(arguments: argparse.Namespace) -> int:
     from models.score import score_file
 
-    device = arguments.device or _set("HEADWIND_DEVICE", DEVICES)
-    backend = arguments.backend or _set("HEADWIND_BACKEND", BACKENDS)
+    device = arguments.device or _from_environment("HEADWIND_DEVICE", DEVICES)
+    backend = arguments.backend or _from_environment("HEADWIND_BACKEND", BACKENDS)
     if arguments.threads is not None and arguments.threads < 1:
         raise ModelError("--threads must be 1 or more")
     outcome = score_file(
@@ -91,7 +91,7 @@ def _score(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _set(name: str, choices: Sequence[str]) -> str:
+def _from_environment(name: str, choices: Sequence[str]) -> str:
     """A setting of the environment, "auto" by default. Raises `ModelError` when it is none of the choices."""
     value = os.environ.get(name) or "auto"
     if value not in choices:

@@ -28,7 +28,7 @@ WEEKS_USED: Final = 52
 LOOSEST: Final = 0.2
 STRICTEST: Final = 1e-8
 QUIET_HOURS: Final = 24  # a series that was above the threshold within a day goes on with the alert it has
-_STEPS: Final = 80  # each a quarter stricter than the one before: a coarse grid wastes part of the budget
+_STEPS: Final = 80  # each a fifth stricter than the one before: a coarse grid wastes part of the budget
 _RESAMPLES: Final = 200
 _PRIOR_PER_BUDGET: Final = 0.008  # q a week of budget where there is no past yet; measured on three news streams
 
