@@ -98,3 +98,10 @@ def assign_splits(examples: Sequence[Example], product_names: Sequence[str] = ("
         else:
             result.append("train")
     return result
+
+
+def outside_held_out(rows: Sequence[Example], examples: Sequence[Example], splits: Sequence[str]) -> list[Example]:
+    """Those of `rows` whose story reaches into no held-out part of `examples`; the splits stay as they are."""
+    stories = story_ids([example.text for example in (*examples, *rows)])
+    held_out = {story for story, split in zip(stories, splits, strict=False) if split != "train"}
+    return [row for row, story in zip(rows, stories[len(examples) :], strict=True) if story not in held_out]

@@ -11,7 +11,7 @@ import json
 import os
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +29,7 @@ from models.dataset import (
 from models.errors import DataError, ModelError
 from models.labels import SENTIMENTS
 from models.lessons import lessons
+from models.sources import Source
 
 METHODS: Final = ("full", "frozen", "lora", "adalora", "prefix", "adapter")
 
@@ -87,6 +88,14 @@ def add_parser(subparsers: Any) -> None:
         metavar="FILE",
         help="CSV files with a text or title column: more texts for --mlm, and for --distil-from one look at each",
     )
+    add(
+        "--further",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="labelled files that are only learnt from: rows of held-out stories are passed over",
+    )
     add("--lessons", action="store_true", help="also the written lessons on negation, lowered bars and trouble averted")
     add("--distil-from", nargs="+", type=Path, default=[], metavar="FOLDER", help="checkpoints whose mean teaches")
     add("--resume", action="store_true", help="continue the run in --output from its last checkpoint")
@@ -95,10 +104,15 @@ def add_parser(subparsers: Any) -> None:
 
 
 def unlabelled_rows(files: Mapping[Path, list[Example]], corpus: Corpus) -> list[Example]:
-    """Rows of these files without the texts that are held out in `corpus`, or labelled there already."""
+    """Rows of these files without the stories that are held out in `corpus`, or the texts labelled there already."""
+    from models.splits import outside_held_out
+
+    if not files:
+        return []
     labelled = {normalise(example.text) for example in corpus.examples}
     rows = {normalise(row.text): row for read in files.values() for row in read}
-    return [row for text, row in rows.items() if text not in labelled]
+    fresh = [row for text, row in rows.items() if text not in labelled]
+    return outside_held_out(fresh, corpus.examples, corpus.splits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +131,14 @@ class Corpus:
         ]
 
 
-def load_corpus(paths: list[Path], exclude: list[str], limit: int | None = None) -> Corpus:
-    """Read, check and split every file. Raises DataError before anything is used."""
-    from models.splits import assign_splits
+def load_corpus(
+    paths: list[Path], exclude: list[str], limit: int | None = None, further: Sequence[Path] = ()
+) -> Corpus:
+    """Read, check and split every file. Raises DataError before anything is used.
+
+    further: files that join the training part only; they move no row of the others to another part.
+    """
+    from models.splits import assign_splits, outside_held_out
 
     known = {path.name.split(".")[0] for path in paths}
     unknown = [name for name in exclude if name not in known]
@@ -141,24 +160,37 @@ def load_corpus(paths: list[Path], exclude: list[str], limit: int | None = None)
         if not auxiliary:
             product_names.append(name)
         source = source_of(path, ("label", "topics"))
-        files.append(
-            {
-                "name": name,
-                "licence": source.licence,
-                "rows": len(found),
-                "sha256": file_sha256(path),
-                "used_for": f"auxiliary head {source.head}" if auxiliary else "sentiment and topics",
-            }
-        )
+        used_for = f"auxiliary head {source.head}" if auxiliary else "sentiment and topics"
+        files.append(_described(path, source, len(found), used_for))
         examples += found
     if not examples:
         raise DataError("--exclude leaves no data")
-    return Corpus(examples, list(assign_splits(examples, product_names)), files)
+    splits: list[str] = list(assign_splits(examples, product_names))
+    for path in further:
+        found = load_file(path)
+        check_classes(path, found)
+        source = source_of(path, ("label", "topics"))
+        learnt = outside_held_out(found, examples, splits)
+        examples += learnt
+        splits += ["train"] * len(learnt)
+        files.append(_described(path, source, len(learnt), "sentiment and topics, training only"))
+    return Corpus(examples, splits, files)
+
+
+def _described(path: Path, source: Source, rows: int, used_for: str) -> dict[str, Any]:
+    name = path.name.split(".")[0]
+    return {
+        "name": name,
+        "licence": source.licence,
+        "rows": rows,
+        "sha256": file_sha256(path),
+        "used_for": used_for,
+    }
 
 
 def run(args: argparse.Namespace) -> int:
     """Train; 0 when the checkpoint is written to OUTPUT/final."""
-    corpus = load_corpus(args.data, args.exclude, args.limit)
+    corpus = load_corpus(args.data, args.exclude, args.limit, args.further)
     final = train(args, corpus)
     print(f"checkpoint: {final}", file=sys.stderr)
     return 0

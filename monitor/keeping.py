@@ -14,12 +14,10 @@ from typing import Any, Final
 
 from monitor.errors import SettingsError, StoreError
 from monitor.people import Person, allow
+from monitor.settings import LEAST_DAYS
 from monitor.store.base import Store
 
 RETENTION: Final = "retention"
-LEAST_DAYS: Final = 60
-"""Fewer days would take the past away that alerts are judged against."""
-
 _FOLDER: Final = Path("exports") / "scores"
 _UNFIT: Final = re.compile(r"[^\w.-]+")
 _NAME: Final = re.compile(r"\d{8}T\d{6}Z-[\w.-]{1,80}\.csv")

@@ -18,6 +18,8 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from monitor.errors import SettingsError
 
 PREFIX = "HEADWIND_"
+LEAST_DAYS = 60
+"""Articles kept for fewer days would take the past away that alerts are judged against."""
 
 
 class Settings(BaseSettings):
@@ -78,6 +80,13 @@ class Settings(BaseSettings):
     @classmethod
     def _default_role(cls, value: str) -> str:
         return _one_of(value, ("viewer", "none"))
+
+    @field_validator("retention_days")
+    @classmethod
+    def _retention(cls, value: int) -> int:
+        if value and value < LEAST_DAYS:
+            raise ValueError(f"{value} days are too few, alerts rest on {LEAST_DAYS}; 0 keeps for ever")
+        return value
 
     @field_validator("log_level")
     @classmethod

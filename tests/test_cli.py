@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -240,6 +240,31 @@ def test_a_company_is_watched_and_no_longer_watched_by_command(
     assert (status, "there is no 'Acme'" in one_line(err)) == (1, True)
     assert run(capsys, "watchlist", "remove", "Acme Bank")[0] == 0
     assert "Acme" not in run(capsys, "watchlist", "list")[1]
+
+
+def test_a_feed_is_paused_and_resumed_by_number_and_its_password_is_not_shown(
+    capsys: pytest.CaptureFixture[str], now: datetime
+) -> None:
+    from monitor.app import open_app
+    from monitor.domain import NewFeed
+
+    url = "https://desk:hunter2@wire.example/feed.xml"
+    app = open_app()
+    app.prepare(now)
+    feed = app.store.add_feed(NewFeed(url=url, title="Wire", publisher="Wire", family="Wire", language="en"), now)
+    app.close()
+    shown = run(capsys, "feeds", "list")[1]
+    assert "hunter2" not in shown and "***@wire.example" in shown
+    assert run(capsys, "feeds", "pause", str(feed.id))[:2] == (0, "https://***@wire.example/feed.xml is paused\n")
+    assert "disabled" in next(line for line in run(capsys, "feeds", "list")[1].splitlines() if "wire.example" in line)
+    assert run(capsys, "feeds", "resume", url)[0] == 0
+    assert "disabled" not in next(
+        line for line in run(capsys, "feeds", "list")[1].splitlines() if "wire.example" in line
+    )
+    status, _, err = run(capsys, "feeds", "pause", "999999")
+    assert (status, one_line(err)) == (1, "headwind: feed 999999: not found")
+    assert run(capsys, "feeds", "remove", str(feed.id))[0] == 0
+    assert "wire.example" not in run(capsys, "feeds", "list")[1]
 
 
 @pytest.mark.parametrize("command", [("watchlist", "export"), ("feeds", "export-opml")])

@@ -36,6 +36,7 @@ def test_networks_are_a_comma_separated_list(monkeypatch: pytest.MonkeyPatch) ->
     [
         ("port = \n", "headwind.toml"),
         ("port = 99999\n", "'port'"),
+        ("retention_days = 30\n", "alerts rest on 60"),
         ("prot = 1\n", "'prot'"),
         ("backend = 'gpu'\n", "auto, onnx, torch"),
         ("allow_networks = '10.0.0.0/99'\n", "'allow_networks'"),

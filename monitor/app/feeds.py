@@ -81,6 +81,10 @@ class FeedsPart(Core):
         """Check the address, fill in what the feed says of itself, and store it. Raises `FeedError`."""
         return upkeep.add_feed(self.store, feed, self.check_feed, by, now)
 
+    def switch_feed(self, feed_id: int, on: bool, now: datetime, by: Person = OPERATOR) -> None:
+        """Pause a feed, or poll it again."""
+        upkeep.set_feed_enabled(self.store, feed_id, on, by, now)
+
     def add_default_feeds(self, now: datetime, by: Person = OPERATOR) -> int:
         """The public feeds that risk teams start from; gives how many are new."""
         return upkeep.add_missing_feeds(self.store, default_feeds(), by, now)

@@ -1,4 +1,4 @@
-"""feeds list|add|remove|check|import-opml|export-opml and watchlist list|add|remove|import|export."""
+"""feeds list|add|remove|pause|resume|check|import-opml|export-opml and watchlist list|add|remove|import|export."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from monitor.app import App
 from monitor.cli.common import ACTOR, ago, one_found, opened, print_json, print_table, utc_now
-from monitor.domain import NewFeed
+from monitor.domain import Feed, NewFeed
 from monitor.errors import FeedError
 from monitor.redaction import redact
 
 
 def add_parsers(commands: Any) -> None:
-    actions = commands.add_parser("feeds", help="list, add, remove, check; OPML in and out").add_subparsers(
-        dest="action", required=True, metavar="ACTION"
-    )
+    actions = commands.add_parser(
+        "feeds", help="list, add, remove, pause, resume, check; OPML in and out"
+    ).add_subparsers(dest="action", required=True, metavar="ACTION")
     listed = actions.add_parser("list", help="every feed with its health")
     listed.add_argument("--json", action="store_true")
     listed.set_defaults(do=list_feeds)
@@ -27,9 +28,14 @@ def add_parsers(commands: Any) -> None:
     add.add_argument("--family", default="", help="group of publishers that speak with one voice")
     add.add_argument("--language", default="", help="ISO 639-1; default: what the feed says, else en")
     add.set_defaults(do=add_feed)
-    remove = actions.add_parser("remove", help="forget a feed; its articles stay")
-    remove.add_argument("url")
-    remove.set_defaults(do=remove_feed)
+    for name, does, help_ in (
+        ("remove", remove_feed, "forget a feed; its articles stay"),
+        ("pause", pause_feed, "poll a feed no more until it is resumed"),
+        ("resume", resume_feed, "poll a feed again that was paused or gave up"),
+    ):
+        action = actions.add_parser(name, help=help_)
+        action.add_argument("feed", metavar="URL|ID", help="its address, or its number in feeds list")
+        action.set_defaults(do=does)
     check = actions.add_parser("check", help="try every feed, or one, and report")
     check.add_argument("url", nargs="?")
     check.set_defaults(do=check_feeds)
@@ -78,15 +84,16 @@ def list_feeds(arguments: argparse.Namespace) -> int:
             )  # fmt: skip
             return 0
         print_table(
-            ("state", "publisher", "language", "last success", "failures", "url", "last error"),
+            ("id", "state", "publisher", "language", "last success", "failures", "url", "last error"),
             [
                 (
+                    f.id,
                     f.state.value,
                     f.publisher,
                     f.language,
                     ago(f.last_success, now),
                     f.failures,
-                    f.url,
+                    redact(f.url),
                     f.last_error or "",
                 )
                 for f in found
@@ -113,11 +120,34 @@ def add_feed(arguments: argparse.Namespace) -> int:
 
 def remove_feed(arguments: argparse.Namespace) -> int:
     with opened() as app:
-        feed = one_found(app.store.feed_by_url(arguments.url), f"feed {arguments.url}")
+        feed = _feed(app, arguments.feed)
         app.store.remove_feed(feed.id)
         app.store.append_audit(ACTOR, "feed.remove", redact(feed.url), {"publisher": feed.publisher}, utc_now())
         print(f"removed {redact(feed.url)}; its articles stay")
     return 0
+
+
+def pause_feed(arguments: argparse.Namespace) -> int:
+    return _switch(arguments.feed, on=False)
+
+
+def resume_feed(arguments: argparse.Namespace) -> int:
+    return _switch(arguments.feed, on=True)
+
+
+def _switch(named: str, *, on: bool) -> int:
+    with opened() as app:
+        feed = _feed(app, named)
+        app.switch_feed(feed.id, on, utc_now())
+        print(f"{redact(feed.url)} is {'polled again' if on else 'paused'}")
+    return 0
+
+
+def _feed(app: App, named: str) -> Feed:
+    """By its address or, since addresses with passwords are not shown, by its number."""
+    if named.isdecimal():
+        return one_found(next((f for f in app.store.feeds() if f.id == int(named)), None), f"feed {named}")
+    return one_found(app.store.feed_by_url(named), f"feed {redact(named)}")
 
 
 def check_feeds(arguments: argparse.Namespace) -> int:

@@ -127,6 +127,25 @@ def test_no_held_out_text_comes_back_without_its_label(ground: Path, tmp_path: P
     assert [row.text for row in rows] == ["Ferry line halts winter service"]
 
 
+def test_further_labels_join_the_training_part_only_and_never_with_a_held_out_story(
+    ground: Path, tmp_path: Path
+) -> None:
+    alone = load_corpus([ground / "headlines.csv"], [])
+    held_out = [alone.part(part)[0].text for part in ("test", "dev")]
+    further = tmp_path / "further.csv"
+    rows = [
+        *(f"{text} again,negative,other" for text in held_out),
+        "Ferry line halts service,positive,business_operations",
+    ]
+    further.write_text("\n".join(["text,sentiment,topics", *rows]) + "\n", "utf-8")
+    both = load_corpus([ground / "headlines.csv"], [], further=[further])
+    assert [e.text for e in both.part("train") if e.source == "further"] == ["Ferry line halts service"]
+    for part in ("dev", "test", "later"):
+        assert both.part(part) == alone.part(part)
+    [said] = [file for file in both.files if file["name"] == "further"]
+    assert (said["rows"], said["used_for"]) == (1, "sentiment and topics, training only")
+
+
 def test_the_lessons_are_balanced_and_hold_no_sentence_of_the_behaviour_suite() -> None:
     rows = lessons()
     suite = {normalise(text) for groups in EXPECTED.values() for texts in groups.values() for text in texts}
