@@ -1,7 +1,7 @@
 """Labels of our own for texts that are not ours to pass on: `python -m models annotations`.
 
-`annotations.csv.gz` keeps a label by the hash of its title. Whoever has the archives joins the two to a labelled file
-that `train --further` reads; whoever has not can see which share of the labels is missing.
+`annotations.csv.gz` keeps a label by the hash of its title. Whoever has the archives joins the two to labelled files:
+one that `train --further` reads, and one of random draws that no training saw, for `evaluate`.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ COLUMNS: Final = ("id", "corpus", "source", "published", "text", "summary", "sen
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """Sentiment and topics (labels joined by a vertical bar) of one title."""
+    """Sentiment and topics (labels joined by a vertical bar) of one title. part: train, or test for a random draw whose
+    story stands in no training part."""
 
     sentiment: str
     topics: str
+    part: str
 
 
 def add_parser(subparsers: Any) -> None:
@@ -36,21 +38,30 @@ def add_parser(subparsers: Any) -> None:
     add = parser.add_argument
     add("--corpora", type=Path, required=True, metavar="FOLDER", help="folder with the archives, one folder each")
     add("--out", type=Path, required=True, metavar="FILE", help="labelled CSV file to write, for train --further")
+    add("--held-out", type=Path, metavar="FILE", help="also write the part that is only measured on")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the labelled file; 0 when at least one label found its text."""
+    """Write the labelled files; 0 when at least one label found its text."""
     labels = read_annotations()
     found = list(joined(labels, archives(args.corpora)))
     if not found:
         raise DataError(f"{args.corpora}: none of the {len(labels)} labelled titles stands in these archives")
-    with args.out.open("w", encoding="utf-8", newline="") as stream:
+    for path, part in ((args.out, "train"), (args.held_out, "test")):
+        if path is not None:
+            wanted = [row for row in found if labels[row["id"]].part == part]
+            _write(path, wanted)
+            print(f"{path}: {len(wanted)} texts", file=sys.stderr)
+    print(f"{len(found)} of {len(labels)} labels found their text", file=sys.stderr)
+    return 0
+
+
+def _write(path: Path, rows: Iterable[dict[str, str]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, COLUMNS)
         writer.writeheader()
-        writer.writerows(found)
-    print(f"{args.out}: {len(found)} of {len(labels)} labels found their text", file=sys.stderr)
-    return 0
+        writer.writerows(rows)
 
 
 def title_id(title: str) -> str:
@@ -60,7 +71,7 @@ def title_id(title: str) -> str:
 
 def read_annotations(path: Path = LABELS) -> dict[str, Annotation]:
     """The labels by title id. Raises DataError for a file that cannot be read."""
-    return {row["id"]: Annotation(row["sentiment"], row["topics"]) for _, row in read_rows(path)}
+    return {row["id"]: Annotation(row["sentiment"], row["topics"], row["part"]) for _, row in read_rows(path)}
 
 
 def archives(folder: Path) -> list[Path]:
@@ -89,5 +100,6 @@ def joined(labels: dict[str, Annotation], files: Iterable[Path]) -> Iterator[dic
                     "summary": clean_text(row.get("summary") or ""),
                     "sentiment": label.sentiment,
                     "topics": label.topics,
-                    "set": "annotations",
+                    # Draws at random have the proportions of the news, the others were chosen for being hard.
+                    "set": "general" if label.part == "test" else "annotations",
                 }

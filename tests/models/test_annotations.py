@@ -30,9 +30,9 @@ def corpora(tmp_path: Path) -> Path:
 
 def test_a_label_finds_its_text_once_with_its_lead(corpora: Path) -> None:
     labels = {
-        title_id("Ferry line halts service"): Annotation("negative", "business_operations"),
-        title_id("Port reopens"): Annotation("positive", "business_operations|labour_environment"),
-        title_id("Nowhere to be found"): Annotation("neutral", "other"),
+        title_id("Ferry line halts service"): Annotation("negative", "business_operations", "train"),
+        title_id("Port reopens"): Annotation("positive", "business_operations|labour_environment", "test"),
+        title_id("Nowhere to be found"): Annotation("neutral", "other", "train"),
     }
     rows = list(joined(labels, archives(corpora)))
     assert [(row["text"], row["summary"], row["corpus"]) for row in rows] == [
@@ -46,11 +46,16 @@ def test_the_command_writes_a_file_that_training_reads(
     corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kept = tmp_path / "labels.csv.gz"
-    kept.write_bytes(gzip.compress(f"id,sentiment,topics\n{title_id('Mill burns down')},negative,other\n".encode()))
+    rows = f"{title_id('Mill burns down')},negative,other,train\n{title_id('Port reopens')},positive,other,test\n"
+    kept.write_bytes(gzip.compress(f"id,sentiment,topics,part\n{rows}".encode()))
     monkeypatch.setattr(annotations, "read_annotations", lambda: read_annotations(kept))
     out = tmp_path / "annotations.csv"
-    assert main(["annotations", "--corpora", str(corpora), "--out", str(out)]) == 0
-    assert "1 of 1 labels found their text" in capsys.readouterr().err
+    held_out = tmp_path / "held_out.csv"
+    words = ["annotations", "--corpora", str(corpora), "--out", str(out), "--held-out", str(held_out)]
+    assert main(words) == 0
+    assert "2 of 2 labels found their text" in capsys.readouterr().err
+    [measured] = load_file(held_out)
+    assert (measured.text, measured.meta["set"]) == ("Port reopens", "general")
     [example] = load_file(out)
     assert (example.text, example.sentiment, example.meta["set"]) == ("Mill burns down", 0, "annotations")
 
@@ -67,5 +72,5 @@ def test_archives_without_a_labelled_title_are_one_line_and_write_nothing(
 def test_the_shipped_labels_are_of_the_guide() -> None:
     for key, label in read_annotations().items():
         topics = label.topics.split("|")
-        assert len(key) == 10 and label.sentiment in SENTIMENTS
+        assert len(key) == 10 and label.sentiment in SENTIMENTS and label.part in ("train", "test")
         assert 1 <= len(topics) <= 3 and set(topics) <= set(TOPICS) and (topics == ["other"] or "other" not in topics)
