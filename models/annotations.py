@@ -1,7 +1,8 @@
 """Labels of our own for texts that are not ours to pass on: `python -m models annotations`.
 
-`annotations.csv.gz` keeps a label by the hash of its title. Whoever has the archives joins the two to labelled files:
-one that `train --further` reads, and one of random draws that no training saw, for `evaluate`.
+`annotations.csv.gz` keeps a label by the hash of its title. Whoever has the archives joins the two to labelled files,
+`train` for `train --further`, and two of random draws that no training saw, `dev` for `export --calibrate-on` and
+`test` for `export --measure-on`.
 """
 
 from __future__ import annotations
@@ -19,13 +20,16 @@ from models.dataset import clean_text, read_rows
 from models.errors import DataError
 
 LABELS: Final = Path(__file__).with_name("annotations.csv.gz")
+PARTS: Final = ("train", "dev", "test")
 COLUMNS: Final = ("id", "corpus", "source", "published", "text", "summary", "sentiment", "topics", "set")
 
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """Sentiment and topics (labels joined by a vertical bar) of one title. part: train, or test for a random draw whose
-    story stands in no training part."""
+    """Sentiment and topics (labels joined by a vertical bar) of one title.
+
+    part: train, or dev or test for a random draw whose story stands in no training part.
+    """
 
     sentiment: str
     topics: str
@@ -37,8 +41,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("annotations", help="join our labels with the texts of the archives")
     add = parser.add_argument
     add("--corpora", type=Path, required=True, metavar="FOLDER", help="folder with the archives, one folder each")
-    add("--out", type=Path, required=True, metavar="FILE", help="labelled CSV file to write, for train --further")
-    add("--held-out", type=Path, metavar="FILE", help="also write the part that is only measured on")
+    add("--out", type=Path, required=True, metavar="FOLDER", help="where annotations_train.csv, _dev and _test go")
     parser.set_defaults(run=run)
 
 
@@ -48,11 +51,12 @@ def run(args: argparse.Namespace) -> int:
     found = list(joined(labels, archives(args.corpora)))
     if not found:
         raise DataError(f"{args.corpora}: none of the {len(labels)} labelled titles stands in these archives")
-    for path, part in ((args.out, "train"), (args.held_out, "test")):
-        if path is not None:
-            wanted = [row for row in found if labels[row["id"]].part == part]
-            _write(path, wanted)
-            print(f"{path}: {len(wanted)} texts", file=sys.stderr)
+    args.out.mkdir(parents=True, exist_ok=True)
+    for part in PARTS:
+        path = args.out / f"annotations_{part}.csv"
+        wanted = [row for row in found if labels[row["id"]].part == part]
+        _write(path, wanted)
+        print(f"{path}: {len(wanted)} texts", file=sys.stderr)
     print(f"{len(found)} of {len(labels)} labels found their text", file=sys.stderr)
     return 0
 
@@ -101,5 +105,5 @@ def joined(labels: dict[str, Annotation], files: Iterable[Path]) -> Iterator[dic
                     "sentiment": label.sentiment,
                     "topics": label.topics,
                     # Draws at random have the proportions of the news, the others were chosen for being hard.
-                    "set": "general" if label.part == "test" else "annotations",
+                    "set": "annotations" if label.part == "train" else "general",
                 }

@@ -60,7 +60,8 @@ def model_card(manifest: Mapping[str, Any], limits: Sequence[str] = ()) -> str:
         "## Measured on held-out stories",
         "",
         "95 % bootstrap intervals in brackets. `test` holds stories no part of which was trained on, in any corpus; "
-        "`later` holds the newest headlines, kept out as a block. Figures are those of the shipped int8 file.",
+        "`later` holds the newest headlines, kept out as a block; `random` holds draws at random from the archives "
+        "that were labelled for measuring alone. Figures are those of the shipped int8 file.",
         "",
         "| split | texts | sentiment macro-F1 | accuracy | topics micro-F1 | main topic accuracy |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -70,15 +71,19 @@ def model_card(manifest: Mapping[str, Any], limits: Sequence[str] = ()) -> str:
     if test.get("topics"):
         recall = ", ".join(f"{name} {value:.3f}" for name, value in test["topics"]["severe_recall"].items())
         lines += [f"Recall of severe topics on `test`: {recall}.", ""]
-    sentiment = test.get("sentiment") or {}
-    if "ece_natural_mix" in sentiment:
-        lines += [
-            f"Calibration on `test`, natural mix: ECE {sentiment['ece_natural_mix']:.3f} over 15 equal-mass bins; "
-            f"perfectly calibrated predictions would show {sentiment['ece_natural_mix_of_perfect_calibration']:.3f} on "
-            f"as few rows. All sets together: ECE {sentiment['ece']:.3f} "
-            f"(perfect: {sentiment['ece_of_perfect_calibration']:.3f}).",
-            "",
-        ]
+    for split in ("test", "random"):
+        found = metrics.get(split, {}).get("sentiment") or {}
+        if "ece_natural_mix" in found:
+            perfect, perfect_natural = (
+                found["ece_of_perfect_calibration"],
+                found["ece_natural_mix_of_perfect_calibration"],
+            )
+            lines += [
+                f"Calibration on `{split}`, natural mix: ECE {found['ece_natural_mix']:.3f} over 15 equal-mass bins; "
+                f"perfectly calibrated predictions would show {perfect_natural:.3f} on as few rows. "
+                f"All rows together: ECE {found['ece']:.3f} (perfect: {perfect:.3f}).",
+                "",
+            ]
     conventions = _convention_rows(metrics)
     if conventions:
         lines += [
@@ -105,8 +110,8 @@ def model_card(manifest: Mapping[str, Any], limits: Sequence[str] = ()) -> str:
     lines += [
         "## Data and licences",
         "",
-        "The weights saw the training part of these; `headlines` was labelled by a large language model after the "
-        "project's guide, the others by their authors.",
+        "The weights saw the training part of these; `headlines` and `annotations` were labelled by large language "
+        "models after the project's guide, the others by their authors.",
         "",
         "| corpus | licence | rows read | used for |",
         "| --- | --- | --- | --- |",

@@ -53,6 +53,8 @@ def add_parser(subparsers: Any) -> None:
     add("--keep", nargs="*", default=[], metavar="PART", help="parts of node names that stay in fp32")
     add("--max-length", type=int, default=128, help="tokens of a calibration text")
     add("--exclude", action="append", default=[], metavar="NAME", help="sources the network was trained without")
+    add("--calibrate-on", nargs="+", type=Path, default=[], metavar="FILE", help="labelled rows beside the dev part")
+    add("--measure-on", nargs="+", type=Path, default=[], metavar="FILE", help="labelled random draws, measured apart")
     add("--version", metavar="NAME", help="also calibrate, measure and write a checkpoint folder of this name")
     add("--root", type=Path, default=CHECKPOINTS, metavar="FOLDER", help="where that folder goes")
     parser.set_defaults(run=run)
@@ -62,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
     """Export; 0 when the file is written."""
     from models.train import load_corpus
 
-    corpus = load_corpus(args.data, args.exclude)
+    further = {"dev": args.calibrate_on, "random": args.measure_on}
+    corpus = load_corpus(args.data, args.exclude, further=further)
     if args.version:
         from models.release import release
 

@@ -95,7 +95,7 @@ def measure_release(folder: Path, corpus: Any, calibration: Calibration) -> tupl
     int8: Any = open_classifier(folder, backend="onnx")
     full: Any = open_classifier(folder, backend="torch", device="cpu")
     metrics: dict[str, Any] = {}
-    for split in ("test", "later"):
+    for split in ("test", "later", "random"):
         examples = corpus.part(split, product_only=True)
         if not examples:
             continue

@@ -100,8 +100,8 @@ def assign_splits(examples: Sequence[Example], product_names: Sequence[str] = ("
     return result
 
 
-def outside_held_out(rows: Sequence[Example], examples: Sequence[Example], splits: Sequence[str]) -> list[Example]:
-    """Those of `rows` whose story reaches into no held-out part of `examples`; the splits stay as they are."""
+def apart_from(rows: Sequence[Example], examples: Sequence[Example]) -> list[Example]:
+    """Those of `rows` whose story is told by none of `examples`."""
     stories = story_ids([example.text for example in (*examples, *rows)])
-    held_out = {story for story, split in zip(stories, splits, strict=False) if split != "train"}
-    return [row for row, story in zip(rows, stories[len(examples) :], strict=True) if story not in held_out]
+    taken = set(stories[: len(examples)])
+    return [row for row, story in zip(rows, stories[len(examples) :], strict=True) if story not in taken]

@@ -105,14 +105,14 @@ def add_parser(subparsers: Any) -> None:
 
 def unlabelled_rows(files: Mapping[Path, list[Example]], corpus: Corpus) -> list[Example]:
     """Rows of these files without the stories that are held out in `corpus`, or the texts labelled there already."""
-    from models.splits import outside_held_out
+    from models.splits import apart_from
 
     if not files:
         return []
     labelled = {normalise(example.text) for example in corpus.examples}
     rows = {normalise(row.text): row for read in files.values() for row in read}
     fresh = [row for text, row in rows.items() if text not in labelled]
-    return outside_held_out(fresh, corpus.examples, corpus.splits)
+    return apart_from(fresh, corpus.held_out())
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +130,22 @@ class Corpus:
             if where == split and (not product_only or example.auxiliary is None)
         ]
 
+    def held_out(self) -> list[Example]:
+        return [example for example, where in zip(self.examples, self.splits, strict=True) if where != "train"]
+
 
 def load_corpus(
-    paths: list[Path], exclude: list[str], limit: int | None = None, further: Sequence[Path] = ()
+    paths: list[Path],
+    exclude: list[str],
+    limit: int | None = None,
+    further: Mapping[str, Sequence[Path]] | None = None,
 ) -> Corpus:
     """Read, check and split every file. Raises DataError before anything is used.
 
-    further: files that join the training part only; they move no row of the others to another part.
+    further: part -> files in the product's convention that join this part whole, without the rows whose story stands
+    on the other side. They move no row of the others.
     """
-    from models.splits import assign_splits, outside_held_out
+    from models.splits import apart_from, assign_splits
 
     known = {path.name.split(".")[0] for path in paths}
     unknown = [name for name in exclude if name not in known]
@@ -165,16 +172,17 @@ def load_corpus(
         examples += found
     if not examples:
         raise DataError("--exclude leaves no data")
-    splits: list[str] = list(assign_splits(examples, product_names))
-    for path in further:
-        found = load_file(path)
-        check_classes(path, found)
-        source = source_of(path, ("label", "topics"))
-        learnt = outside_held_out(found, examples, splits)
-        examples += learnt
-        splits += ["train"] * len(learnt)
-        files.append(_described(path, source, len(learnt), "sentiment and topics, training only"))
-    return Corpus(examples, splits, files)
+    corpus = Corpus(examples, list(assign_splits(examples, product_names)), files)
+    for part, more in (further or {}).items():
+        for path in more:
+            found = load_file(path)
+            check_classes(path, found)
+            rows = apart_from(found, corpus.held_out() if part == "train" else corpus.part("train"))
+            corpus.examples.extend(rows)
+            corpus.splits.extend([part] * len(rows))
+            used_for = f"sentiment and topics, {'training' if part == 'train' else part} only"
+            files.append(_described(path, source_of(path, ("label", "topics")), len(rows), used_for))
+    return corpus
 
 
 def _described(path: Path, source: Source, rows: int, used_for: str) -> dict[str, Any]:
@@ -190,7 +198,7 @@ def _described(path: Path, source: Source, rows: int, used_for: str) -> dict[str
 
 def run(args: argparse.Namespace) -> int:
     """Train; 0 when the checkpoint is written to OUTPUT/final."""
-    corpus = load_corpus(args.data, args.exclude, args.limit, args.further)
+    corpus = load_corpus(args.data, args.exclude, args.limit, {"train": args.further})
     final = train(args, corpus)
     print(f"checkpoint: {final}", file=sys.stderr)
     return 0

@@ -9,7 +9,7 @@ import pytest
 
 from models import annotations
 from models.__main__ import main
-from models.annotations import Annotation, archives, joined, read_annotations, title_id
+from models.annotations import PARTS, Annotation, archives, joined, read_annotations, title_id
 from models.dataset import load_file
 from models.labels import SENTIMENTS, TOPICS
 
@@ -49,28 +49,26 @@ def test_the_command_writes_a_file_that_training_reads(
     rows = f"{title_id('Mill burns down')},negative,other,train\n{title_id('Port reopens')},positive,other,test\n"
     kept.write_bytes(gzip.compress(f"id,sentiment,topics,part\n{rows}".encode()))
     monkeypatch.setattr(annotations, "read_annotations", lambda: read_annotations(kept))
-    out = tmp_path / "annotations.csv"
-    held_out = tmp_path / "held_out.csv"
-    words = ["annotations", "--corpora", str(corpora), "--out", str(out), "--held-out", str(held_out)]
-    assert main(words) == 0
+    out = tmp_path / "labelled"
+    assert main(["annotations", "--corpora", str(corpora), "--out", str(out)]) == 0
     assert "2 of 2 labels found their text" in capsys.readouterr().err
-    [measured] = load_file(held_out)
-    assert (measured.text, measured.meta["set"]) == ("Port reopens", "general")
-    [example] = load_file(out)
+    [example] = load_file(out / "annotations_train.csv")
     assert (example.text, example.sentiment, example.meta["set"]) == ("Mill burns down", 0, "annotations")
+    [measured] = load_file(out / "annotations_test.csv")
+    assert (measured.text, measured.meta["set"]) == ("Port reopens", "general")
 
 
 def test_archives_without_a_labelled_title_are_one_line_and_write_nothing(
     corpora: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["annotations", "--corpora", str(corpora), "--out", str(tmp_path / "out.csv")]) == 1
-    assert "none of the" in capsys.readouterr().err and not (tmp_path / "out.csv").exists()
-    assert main(["annotations", "--corpora", str(tmp_path), "--out", str(tmp_path / "out.csv")]) == 1
+    assert main(["annotations", "--corpora", str(corpora), "--out", str(tmp_path / "out")]) == 1
+    assert "none of the" in capsys.readouterr().err and not (tmp_path / "out").exists()
+    assert main(["annotations", "--corpora", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
     assert "no CSV file in the folders" in capsys.readouterr().err
 
 
 def test_the_shipped_labels_are_of_the_guide() -> None:
     for key, label in read_annotations().items():
         topics = label.topics.split("|")
-        assert len(key) == 10 and label.sentiment in SENTIMENTS and label.part in ("train", "test")
+        assert len(key) == 10 and label.sentiment in SENTIMENTS and label.part in PARTS
         assert 1 <= len(topics) <= 3 and set(topics) <= set(TOPICS) and (topics == ["other"] or "other" not in topics)

@@ -69,7 +69,13 @@ def test_a_release_is_complete_and_verified(tiny: Path, tmp_path: Path) -> None:
     trained = tmp_path / "trained"
     shutil.copytree(tiny, trained)
     (trained / "tokenizer_config.json").write_text("{}", encoding="utf-8")
-    corpus = load_corpus([product_file(tmp_path)], [])
+    alone = load_corpus([product_file(tmp_path)], [])
+    draws = tmp_path / "draws.csv"
+    rows = [f"{alone.part('train')[0].text},neutral,other", "Ferry halts,negative,other", "Mill reopens,positive,other"]
+    rows.append("Tanker lists off port,negative,labour_environment")
+    draws.write_text("\n".join(["text,sentiment,topics", *rows]) + "\n", "utf-8")
+    corpus = load_corpus([product_file(tmp_path)], [], further={"dev": [draws], "random": [draws]})
+    assert len(corpus.part("dev")) == len(alone.part("dev")) + 3, "a story that was learnt from measures nothing"
     archive = {"name": "archive", "licence": "none", "rows": 9, "sha256": "0" * 64, "used_for": "texts without labels"}
     folder = release(
         trained, "trial-1", tmp_path, corpus, Origin("tiny-bert", {"rounds": 1}, [archive]), limits=["Only a trial."]
@@ -81,6 +87,7 @@ def test_a_release_is_complete_and_verified(tiny: Path, tmp_path: Path) -> None:
     card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "Only a trial." in card and "headlines" in card and str(tmp_path) not in card
     assert "| archive | none | 9 | texts without labels |" in card
+    assert manifest.metrics["random"]["n"] == 3 and "| random | 3 |" in card
 
 
 def test_a_foreign_head_of_a_release_is_measured(tmp_path: Path) -> None:

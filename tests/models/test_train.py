@@ -138,7 +138,7 @@ def test_further_labels_join_the_training_part_only_and_never_with_a_held_out_st
         "Ferry line halts service,positive,business_operations",
     ]
     further.write_text("\n".join(["text,sentiment,topics", *rows]) + "\n", "utf-8")
-    both = load_corpus([ground / "headlines.csv"], [], further=[further])
+    both = load_corpus([ground / "headlines.csv"], [], further={"train": [further]})
     assert [e.text for e in both.part("train") if e.source == "further"] == ["Ferry line halts service"]
     for part in ("dev", "test", "later"):
         assert both.part(part) == alone.part(part)
