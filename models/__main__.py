@@ -1,4 +1,5 @@
-"""Command line of the classifier: `python -m models score | evaluate | train | export | compare | annotations | list`.
+"""Command line of the classifier: `python -m models` with score, evaluate, train, export, compare, average, annotations
+or list.
 
 Exit status 0 done, 1 failed with one line on standard error, 2 wrong usage. `score` and `list` load neither torch nor
 transformers: the other commands are imported only when they are the one that was asked for.
@@ -23,6 +24,7 @@ ELSEWHERE: Final = {
     "train": ("models.train", "fine-tune an encoder on labelled headlines"),
     "compare": ("models.compare", "compare fine-tuning methods on a fixed sample"),
     "export": ("models.export", "make the int8 ONNX file of a checkpoint"),
+    "average": ("models.average", "the weighted mean of networks of one lineage"),
     "annotations": ("models.annotations", "join our labels with the texts of the archives"),
 }
 

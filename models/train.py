@@ -419,11 +419,19 @@ def _further_files(archives: Mapping[Path, list[Example]], with_lessons: bool) -
 
 def _phase_before(base: str) -> dict[str, Any] | None:
     """What an earlier run says of itself, when this one began with its network: a card names all that was seen."""
-    path = Path(base) / "run.json"
-    if not path.is_file():
+    path, shipped = Path(base) / "run.json", Path(base) / "manifest.json"
+    if path.is_file():
+        said = json.loads(path.read_text(encoding="utf-8"))
+        return {key: said.get(key) for key in ("arguments", "files", "seconds", "before")}
+    if not shipped.is_file():
         return None
-    said = json.loads(path.read_text(encoding="utf-8"))
-    return {key: said.get(key) for key in ("arguments", "files", "seconds", "before")}
+    manifest = json.loads(shipped.read_text(encoding="utf-8"))
+    before: dict[str, Any] | None = None
+    phases = [manifest["training"], *manifest["training"].get("before", [])]
+    for number, phase in reversed(list(enumerate(p for p in phases if p.get("arguments")))):
+        files = [] if number else manifest["data"]  # a checkpoint names what all its phases read
+        before = {"arguments": phase["arguments"], "files": files, "seconds": phase["seconds"], "before": before}
+    return before
 
 
 def _plain(value: Any) -> Any:

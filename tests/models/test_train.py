@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -116,6 +117,21 @@ def test_texts_that_nobody_labelled_join_the_masked_language_rounds_and_the_pupi
     assert origin.base == "base" and len(origin.training["before"]) == 1
     [seen] = [file for file in origin.files if file["name"] == "archive"]
     assert (seen["rows"], seen["used_for"]) == (2, "texts without labels")
+
+
+def test_a_run_from_a_shipped_checkpoint_names_what_that_one_saw(ground: Path, tmp_path: Path) -> None:
+    run(arguments(ground, tmp_path / "first", "--minutes", "0.01"))
+    shipped = tmp_path / "shipped"
+    shutil.copytree(tmp_path / "first" / "final", shipped)
+    (shipped / "run.json").unlink()
+    seen = {"name": "old", "licence": "none", "rows": 3, "sha256": "0" * 64, "used_for": "sentiment and topics"}
+    phases = [{"arguments": {"base": name}, "seconds": 1.0} for name in ("phase-1", "tiny-bert")]
+    training = {**phases[0], "before": [phases[1]]}
+    (shipped / "manifest.json").write_text(json.dumps({"training": training, "data": [seen]}), "utf-8")
+    run(arguments(ground, tmp_path / "next", "--minutes", "0.01", "--base", str(shipped)))
+    origin = origin_of(tmp_path / "next" / "final")
+    assert origin.base == "tiny-bert" and "old" in {file["name"] for file in origin.files}
+    assert [phase["arguments"]["base"] for phase in origin.training["before"]] == ["phase-1", "tiny-bert"]
 
 
 def test_no_held_out_text_comes_back_without_its_label(ground: Path, tmp_path: Path) -> None:

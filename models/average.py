@@ -1,0 +1,69 @@
+"""`python -m models average`: one network whose weights are the mean of several of one lineage.
+
+Networks that were fine-tuned on from one another lie in one basin, and their mean does better than the last of them
+where that one has gone too far (Wortsman et al. 2022, Model soups; and Robust fine-tuning of zero-shot models).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from models.errors import ModelError
+
+
+def add_parser(subparsers: Any) -> None:
+    """Register `average` and its options; `run` of the answer runs it."""
+    parser = subparsers.add_parser("average", help="the weighted mean of networks of one lineage")
+    add = parser.add_argument
+    add("--models", nargs="+", type=Path, required=True, metavar="FOLDER", help="networks; the first one's run is told")
+    add("--weights", nargs="+", type=float, required=True, metavar="WEIGHT", help="one each, in all 1")
+    add("--output", type=Path, required=True, metavar="FOLDER", help="folder to write, for export")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Average; 0 when the folder is written."""
+    average(args.models, args.weights, args.output)
+    return 0
+
+
+def average(folders: list[Path], weights: list[float], output: Path) -> None:
+    """Write the mean network, the first one's tokenizer and settings, and what it was made of.
+
+    Raises ModelError for weights that do not fit, or networks of other shapes.
+    """
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    if len(weights) != len(folders) or abs(sum(weights) - 1.0) > 1e-6 or min(weights) <= 0:
+        raise ModelError("average: give each network a weight above 0; together they make 1")
+    parts = [load_file(folder / "model.safetensors") for folder in folders]
+    shapes = [{name: tensor.shape for name, tensor in part.items()} for part in parts]
+    other = next((folder for folder, shape in zip(folders, shapes, strict=True) if shape != shapes[0]), None)
+    if other is not None:
+        raise ModelError(f"average: {other} is a network of another shape than {folders[0]}")
+    mean = {
+        name: sum(weight * part[name].float() for weight, part in zip(weights, parts, strict=True)).to(torch.float16)
+        for name in parts[0]
+    }
+    output.mkdir(parents=True, exist_ok=True)
+    for path in folders[0].iterdir():
+        if path.suffix == ".json":
+            shutil.copyfile(path, output / path.name)
+    save_file(mean, output / "model.safetensors", metadata={"format": "pt"})
+    told = output / "run.json"
+    if told.is_file():
+        described = json.loads(told.read_text(encoding="utf-8"))
+        described["arguments"]["averaged"] = [
+            f"{weight:g} of {_name(f)}" for weight, f in zip(weights, folders, strict=True)
+        ]
+        told.write_text(json.dumps(described, indent=1), encoding="utf-8")
+
+
+def _name(folder: Path) -> str:
+    """A run by its own folder, a checkpoint by its version."""
+    return folder.parent.name if folder.name == "final" else folder.name
