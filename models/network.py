@@ -103,8 +103,7 @@ class HeadwindModel(PreTrainedModel):
     def __init__(self, config: HeadwindConfig) -> None:
         super().__init__(config)
         encoder_config = AutoConfig.for_model(**config.encoder)
-        encoder_config._attn_implementation = config._attn_implementation or "sdpa"
-        self.encoder = AutoModel.from_config(encoder_config)
+        self.encoder = _new_encoder(encoder_config, config._attn_implementation or "sdpa")
         width = int(encoder_config.hidden_size)
         self.attend = nn.Linear(width, 2) if config.pooling == "mean+attention" else None
         pooled = width * (2 if self.attend is not None else 1)
@@ -292,6 +291,18 @@ class HeadwindModel(PreTrainedModel):
                     logits = self.auxiliary_logits(name, (features[0][rows], features[1][rows]))
                     total = total + weights.auxiliary * entropy(logits, auxiliary_label[rows])
         return total / sentiment.shape[0]
+
+
+def _new_encoder(config: Any, attention: str) -> Any:
+    """An encoder with random weights; written-out attention for one that has no fused one (MPNet)."""
+    config._attn_implementation = attention
+    try:
+        return AutoModel.from_config(config)
+    except ValueError:
+        if attention == "eager":
+            raise
+        config._attn_implementation = "eager"
+        return AutoModel.from_config(config)
 
 
 def set_encoder_dropout(settings: dict[str, Any], share: float) -> None:

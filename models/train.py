@@ -31,6 +31,7 @@ from models.labels import SENTIMENTS
 from models.lessons import lessons
 from models.sources import Source
 
+RUN: Final = "run.json"
 METHODS: Final = ("full", "frozen", "lora", "adalora", "prefix", "adapter")
 
 
@@ -256,7 +257,8 @@ def build_model(args: argparse.Namespace, corpus: Corpus) -> Any:
             args.rank if args.method == "prefix" else 0,
             args.encoder_dropout,
         )
-        model.encoder.set_attn_implementation(attention)
+        if attention == "eager":
+            model.encoder.set_attn_implementation(attention)
     if not args.train_embeddings and not args.fgm:
         # Half of MiniLM's weights, and words unseen in training keep the place that pretraining gave them.
         model.encoder.get_input_embeddings().weight.requires_grad_(False)
@@ -365,6 +367,7 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
         train_dataset=rows,
         eval_dataset=EvaluationRows(development, tokenizer, args.max_length) if development else None,
         data_collator=collator,
+        processing_class=tokenizer,
         compute_metrics=product_metrics,
         budget=Budget(output, args.minutes * 60 if args.minutes else None),
         head_rate=args.head_rate,
@@ -376,25 +379,29 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
             *methods.callbacks(model, args.method),
         ],
     )
+    told = {
+        "arguments": {key: _plain(value) for key, value in vars(args).items() if key not in ("run", "command")},
+        "files": [*corpus.files, *_further_files(archives, args.lessons)],
+        "before": _phase_before(args.base),
+    }
     last = get_last_checkpoint(str(output)) if args.resume else None
     if args.resume and last is None:
         raise ModelError(f"--resume: {output} holds no checkpoint")
+    # At the start too: another run may begin with a checkpoint of this one, stopped half-way.
+    _write(output / RUN, told)
     outcome = trainer.train(resume_from_checkpoint=last)
     if args.compile:
         del model.pooled  # the plain method again, which can be copied and saved
     final = output / "final"
     trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     save_network(quantise.plain(methods.merged(model)), tokenizer, final)
-    description = {
-        "arguments": {key: _plain(value) for key, value in vars(args).items() if key not in ("run", "command")},
-        "files": [*corpus.files, *_further_files(archives, args.lessons)],
-        "before": _phase_before(args.base),
+    finished = {
         "metrics": {key: float(value) for key, value in outcome.metrics.items()},
         "history": trainer.state.log_history,
         "seconds": trainer.budget.elapsed,
         "trainable_parameters": trainable,
     }
-    (final / "run.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
+    _write(final / RUN, told | finished)
     return final
 
 
@@ -419,10 +426,17 @@ def _further_files(archives: Mapping[Path, list[Example]], with_lessons: bool) -
 
 def _phase_before(base: str) -> dict[str, Any] | None:
     """What an earlier run says of itself, when this one began with its network: a card names all that was seen."""
-    path, shipped = Path(base) / "run.json", Path(base) / "manifest.json"
+    from models.trainer import PROGRESS
+
+    path, shipped = Path(base) / RUN, Path(base) / "manifest.json"
+    stopped, progress = Path(base).parent / RUN, Path(base).parent / PROGRESS
     if path.is_file():
         said = json.loads(path.read_text(encoding="utf-8"))
         return {key: said.get(key) for key in ("arguments", "files", "seconds", "before")}
+    if stopped.is_file() and progress.is_file():
+        said = json.loads(stopped.read_text(encoding="utf-8"))
+        seconds = json.loads(progress.read_text(encoding="utf-8"))["elapsed"]
+        return {**{key: said.get(key) for key in ("arguments", "files", "before")}, "seconds": seconds}
     if not shipped.is_file():
         return None
     manifest = json.loads(shipped.read_text(encoding="utf-8"))
@@ -441,6 +455,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(part) for part in value]
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
 def save_network(model: Any, tokenizer: Any, folder: Path) -> None:

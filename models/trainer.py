@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -24,6 +24,8 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from models.labels import TOPICS
 from models.network import IGNORE
 
+PROGRESS: Final = "progress.json"
+
 
 class Budget(TrainerCallback):
     """Wall-clock budget of a run in seconds, kept across resumes in `progress.json` of the run's folder.
@@ -32,7 +34,7 @@ class Budget(TrainerCallback):
     """
 
     def __init__(self, folder: Path, seconds: float | None) -> None:
-        self.file = folder / "progress.json"
+        self.file = folder / PROGRESS
         self.seconds = seconds
         self.before = float(json.loads(self.file.read_text())["elapsed"]) if self.file.exists() else 0.0
         self.started = time.monotonic()

@@ -54,6 +54,24 @@ def test_a_base_keeps_its_weights_and_gains_heads(base: Path) -> None:
     assert shapes == [(2, 3), (2, 20), (2, 20)]
 
 
+@pytest.mark.parametrize("kind", ["mpnet", "distilbert", "electra"])
+def test_encoders_of_other_families_are_taken_with_or_without_fused_attention(kind: str, tmp_path: Path) -> None:
+    from transformers import AutoConfig, AutoModel
+
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    if kind == "distilbert":
+        sizes = {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64}
+    AutoModel.from_config(AutoConfig.for_model(kind, vocab_size=50, **sizes)).save_pretrained(tmp_path / "base")
+    model = network(tmp_path / "base")
+    model.save_pretrained(tmp_path / "saved")
+    again = HeadwindModel.from_pretrained(tmp_path / "saved").eval()
+    with torch.no_grad():
+        assert torch.allclose(model(IDS, MASK).topic_logits, again(IDS, MASK).topic_logits, atol=1e-6)
+    loss = model.train()(IDS, MASK, **targets(sentiment=torch.tensor([0, 2]))).loss
+    loss.backward()
+    assert model.sentiment_head.weight.grad.abs().sum() > 0
+
+
 @pytest.mark.parametrize("more", [{}, {"pooling": "mean"}, {"adapter_size": 4}, {"prompt_size": 3}])
 def test_a_saved_network_answers_the_same(base: Path, tmp_path: Path, more: dict[str, object]) -> None:
     model = network(base, **more)

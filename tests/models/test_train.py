@@ -180,6 +180,15 @@ def test_a_killed_run_goes_on_from_its_checkpoint(ground: Path, tmp_path: Path) 
     assert (tmp_path / f"checkpoint-{steps[-1]}").exists()
 
 
+def test_another_run_begins_with_the_checkpoint_of_a_stopped_one_and_names_it(ground: Path, tmp_path: Path) -> None:
+    run(arguments(ground, tmp_path / "first", "--save-every", "5"))
+    shutil.rmtree(tmp_path / "first" / "final")
+    checkpoint = next((tmp_path / "first").glob("checkpoint-*"))
+    run(arguments(ground, tmp_path / "next", "--minutes", "0.01", "--base", str(checkpoint)))
+    [before] = origin_of(tmp_path / "next" / "final").training["before"]
+    assert before["arguments"]["output"] == "first" and before["seconds"] > 0
+
+
 def test_resuming_nothing_is_refused(ground: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="holds no checkpoint"):
         run(arguments(ground, tmp_path, "--resume"))
