@@ -267,6 +267,23 @@ def test_a_feed_is_paused_and_resumed_by_number_and_its_password_is_not_shown(
     assert "wire.example" not in run(capsys, "feeds", "list")[1]
 
 
+def test_a_round_in_which_no_feed_could_be_read_fails_and_a_feed_is_polled_by_its_number(
+    capsys: pytest.CaptureFixture[str], now: datetime
+) -> None:
+    from monitor.app import open_app
+    from monitor.domain import NewFeed
+
+    urls = ["http://desk:hunter2@127.0.0.1:9/a.xml", "http://127.0.0.1:9/b.xml"]
+    app = open_app()
+    app.prepare(now)
+    first, _ = [app.store.add_feed(NewFeed(url=url, publisher="Wire"), now) for url in urls]
+    app.close()
+    status, out, err = run(capsys, "poll")
+    assert status == 1 and len(out.splitlines()) == 2 and "none of the 2 feeds polled could be read" in one_line(err)
+    status, out, err = run(capsys, "poll", "--feed", str(first.id))
+    assert status == 1 and "http://***@127.0.0.1:9/a.xml: " in out and "hunter2" not in out + err
+
+
 @pytest.mark.parametrize("command", [("watchlist", "export"), ("feeds", "export-opml")])
 def test_a_file_that_cannot_be_written_is_one_line(
     command: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]

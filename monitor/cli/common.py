@@ -8,15 +8,18 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from monitor.app import App, open_app
+from monitor.domain import Feed
 from monitor.errors import MonitorError
 from monitor.logs import set_up_logs
+from monitor.redaction import redact
 from monitor.settings import load_settings
 from monitor.store.open import Role
 
 ACTOR = "command line"
+T = TypeVar("T")
 
 
 @contextmanager
@@ -73,7 +76,17 @@ def ago(then: datetime | None, now: datetime) -> str:
     return f"{seconds} s ago"
 
 
-def one_found(found: Any, what: str) -> Any:
+def feed_named(app: App, named: str) -> Feed:
+    """A feed by its address or, since addresses with passwords are not shown, by its number.
+
+    Raises MonitorError when there is none.
+    """
+    if named.isdecimal():
+        return one_found(next((f for f in app.store.feeds() if f.id == int(named)), None), f"feed {named}")
+    return one_found(app.store.feed_by_url(named), f"feed {redact(named)}")
+
+
+def one_found(found: T | None, what: str) -> T:
     if found is None:
         raise MonitorError(f"{what}: not found")
     return found

@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from monitor.app import App
-from monitor.cli.common import ACTOR, ago, one_found, opened, print_json, print_table, utc_now
-from monitor.domain import Feed, NewFeed
+from monitor.cli.common import ACTOR, ago, feed_named, opened, print_json, print_table, utc_now
+from monitor.domain import NewFeed
 from monitor.errors import FeedError
 from monitor.redaction import redact
 
@@ -120,7 +119,7 @@ def add_feed(arguments: argparse.Namespace) -> int:
 
 def remove_feed(arguments: argparse.Namespace) -> int:
     with opened() as app:
-        feed = _feed(app, arguments.feed)
+        feed = feed_named(app, arguments.feed)
         app.store.remove_feed(feed.id)
         app.store.append_audit(ACTOR, "feed.remove", redact(feed.url), {"publisher": feed.publisher}, utc_now())
         print(f"removed {redact(feed.url)}; its articles stay")
@@ -137,17 +136,10 @@ def resume_feed(arguments: argparse.Namespace) -> int:
 
 def _switch(named: str, *, on: bool) -> int:
     with opened() as app:
-        feed = _feed(app, named)
+        feed = feed_named(app, named)
         app.switch_feed(feed.id, on, utc_now())
         print(f"{redact(feed.url)} is {'polled again' if on else 'paused'}")
     return 0
-
-
-def _feed(app: App, named: str) -> Feed:
-    """By its address or, since addresses with passwords are not shown, by its number."""
-    if named.isdecimal():
-        return one_found(next((f for f in app.store.feeds() if f.id == int(named)), None), f"feed {named}")
-    return one_found(app.store.feed_by_url(named), f"feed {redact(named)}")
 
 
 def check_feeds(arguments: argparse.Namespace) -> int:

@@ -10,13 +10,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from monitor.cli.common import moment, one_found, opened, print_json, utc_now
+from monitor.cli.common import feed_named, moment, opened, print_json, utc_now
+from monitor.errors import MonitorError
 from monitor.redaction import redact
 
 
 def add_parsers(commands: Any) -> None:
     poll_parser = commands.add_parser("poll", help="one round now; prints a line per feed")
-    poll_parser.add_argument("--feed", metavar="URL", help="only this feed, due or not")
+    poll_parser.add_argument("--feed", metavar="URL|ID", help="only this feed, due or not")
     poll_parser.set_defaults(do=poll)
     score_parser = commands.add_parser("score", help="score the queue now")
     score_parser.add_argument("--limit", type=int, metavar="N")
@@ -37,9 +38,7 @@ def _worker_name() -> str:
 
 def poll(arguments: argparse.Namespace) -> int:
     with opened() as app:
-        feeds = None
-        if arguments.feed:
-            feeds = [one_found(app.store.feed_by_url(arguments.feed), f"feed {arguments.feed}")]
+        feeds = [feed_named(app, arguments.feed)] if arguments.feed else None
         failed = count = 0
         for result in app.poll(utc_now(), feeds):
             count += 1
@@ -55,7 +54,13 @@ def poll(arguments: argparse.Namespace) -> int:
             print(f"{sum(read)} of {len(read)} pages read for their text")
         if not count:
             print("no feeds to poll; add one with: python -m monitor feeds add URL")
-    return 1 if arguments.feed and failed else 0
+    if failed and failed == count:
+        raise MonitorError(
+            f"none of the {count} feeds polled could be read; each line above says why"
+            if count > 1
+            else "the feed could not be read; the line above says why"
+        )
+    return 0
 
 
 def score(arguments: argparse.Namespace) -> int:
