@@ -131,7 +131,7 @@ def lines_of(digest: Digest) -> list[str]:
     ]
     lines += _more(len(digest.feeds))
     if digest.dead:
-        lines += ["", f"{_count(digest.dead, 'notification')} could not be delivered; see the Alerts page."]
+        lines += ["", f"{_count(digest.dead, 'notification')} could not be delivered; see Settings, Deliveries."]
     return [*lines, "", *_audit_lines(digest)]
 
 

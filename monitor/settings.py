@@ -1,7 +1,8 @@
 """Deployment settings: one list of (name, default, help), read from the environment and from headwind.toml.
 
 What a desk changes on a page (rules, channels, retention) lives in the store, audited; this is what an operator sets
-before the start. The environment wins over the file. Nothing else in the project reads the environment.
+before the start. The environment wins over the file. Beside this, only `python -m models`, benchmarks and
+tests look at variables of the same names.
 """
 
 from __future__ import annotations

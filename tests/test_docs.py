@@ -69,13 +69,17 @@ def test_every_fault_in_the_table_has_the_tests_it_names_and_no_test_is_left_out
 
     root = DOCS.parent
     found: dict[str, set[str]] = {}
+    tests: dict[str, int] = {}
     for path in (root / "tests").rglob("test_*.py"):
         for numbers in re.findall(r"def test_((?:[FPSMAUDXL]\d+_)+)", path.read_text(encoding="utf-8")):
             for number in numbers.strip("_").split("_"):
                 found.setdefault(number, set()).add(str(path.relative_to(root)))
+                tests[number] = tests.get(number, 0) + 1
     rows = re.findall(r"^\| ([A-Z]\d+) \|.*\| ([^|]+) \|$", (DOCS / "faults.md").read_text(), re.MULTILINE)
     told = {number: set(re.findall(r"`(tests/[^`]+)`", text)) for number, text in rows}
     assert {number: files for number, files in told.items() if files} == found
+    counts = {number: sum(map(int, re.findall(r"(\d+) in `", text))) for number, text in rows}
+    assert {number: count for number, count in counts.items() if count} == tests
 
 
 def test_every_test_that_the_alerts_guide_names_exists() -> None:

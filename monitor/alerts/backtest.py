@@ -1,7 +1,7 @@
 """A rule on the past: the live judgement, hour by hour, with nothing from later than the hour in hand.
 
 The level, shape and dispersion at each hour rest on earlier days only, and the threshold is calibrated anew every four
-weeks on what came before. Two things differ from live: it looks once an hour instead of every 15 minutes, and a story
+weeks on what came before. Two things differ from live: it looks once an hour instead of as news comes in, and a story
 that arrived late stands where it was published.
 """
 
