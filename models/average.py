@@ -7,12 +7,13 @@ where that one has gone too far (Wortsman et al. 2022, Model soups; and Robust f
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 from models.errors import ModelError
+from models.registry import MANIFEST
+from models.runs import RUN, files_seen, phase_before, write
 
 
 def add_parser(subparsers: Any) -> None:
@@ -47,21 +48,23 @@ def average(folders: list[Path], weights: list[float], output: Path) -> None:
     if other is not None:
         raise ModelError(f"average: {other} is a network of another shape than {folders[0]}")
     mean = {
-        name: sum(weight * part[name].float() for weight, part in zip(weights, parts, strict=True)).to(torch.float16)
+        name: torch.stack([w * part[name].float() for w, part in zip(weights, parts, strict=True)]).sum(0).half()
         for name in parts[0]
     }
     output.mkdir(parents=True, exist_ok=True)
     for path in folders[0].iterdir():
-        if path.suffix == ".json":
+        # A shipped folder's manifest is of other weights than these.
+        if path.suffix == ".json" and path.name not in (RUN, MANIFEST):
             shutil.copyfile(path, output / path.name)
     save_file(mean, output / "model.safetensors", metadata={"format": "pt"})
-    told = output / "run.json"
-    if told.is_file():
-        described = json.loads(told.read_text(encoding="utf-8"))
+    told = [run for run in (phase_before(str(folder)) for folder in folders) if run is not None]
+    if told:
+        described = told[0]
         described["arguments"]["averaged"] = [
             f"{weight:g} of {_name(f)}" for weight, f in zip(weights, folders, strict=True)
         ]
-        told.write_text(json.dumps(described, indent=1), encoding="utf-8")
+        seen = {name: file for run in reversed(told) for name, file in files_seen(run).items()}
+        write(output / RUN, {**described, "files": list(seen.values())})
 
 
 def _name(folder: Path) -> str:

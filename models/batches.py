@@ -164,12 +164,15 @@ def order_by_length(rounds: Sequence[Sequence[int]], lengths: Sequence[int], bat
     """One order for the whole run: within a window of batches sorted by length, the windows' batches shuffled."""
     chance = random.Random(seed + 1)
     order: list[int] = []
-    for drawn in rounds:
+    tail: list[int] = []
+    for round_ in rounds:
+        # What fills no batch opens the next round: in between it would move the borders of all batches after it.
+        drawn = [*tail, *round_]
         window = batch_size * _GROUP
         for start in range(0, len(drawn), window):
             part = sorted(drawn[start : start + window], key=lengths.__getitem__)
             batches = [part[i : i + batch_size] for i in range(0, len(part), batch_size)]
             tail = batches.pop() if len(batches[-1]) < batch_size else []
             chance.shuffle(batches)
-            order += [row for batch in batches for row in batch] + tail
-    return order
+            order += [row for batch in batches for row in batch]
+    return order + tail

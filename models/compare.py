@@ -24,9 +24,10 @@ import numpy as np
 
 from models import baselines, evaluate, measure
 from models.calibrate import Calibration
-from models.dataset import Example
+from models.dataset import Example, file_sha256
 from models.errors import DataError, ModelError
 from models.labels import SENTIMENTS
+from models.runs import RUN, check_options
 from models.train import METHODS, Corpus
 
 BASELINES: Final = ("Loughran-McDonald", "VADER", "TF-IDF and logistic regression")
@@ -92,13 +93,21 @@ def train_settings(args: argparse.Namespace, method: str, output: Path) -> argpa
     words += ["--rounds", str(args.rounds), "--rank", str(args.rank), "--output", str(output)]
     words += ["--batch-size", "32", "--drop-summary", "0.5", "--encoder-dropout", "0"]
     words += ["--save-every", "1000000", "--evaluate-every", "1000000", *shlex.split(args.train)]
-    return parser.parse_args(words)
+    settings = parser.parse_args(words)
+    for option in ("exclude", "further", "limit", "resume"):
+        if getattr(settings, option):
+            raise ModelError(f"compare: --train '--{option}': the sample is drawn from --data as it is; leave it out")
+    check_options(settings, has_gpu=True)
+    return settings
 
 
 def _settings(args: argparse.Namespace) -> dict[str, Any]:
     """What must be equal for two rows to stand in one table."""
     names = ("base", "limit", "test_rows", "rounds", "rank", "train")
-    return {"data": sorted(path.name for path in args.data), **{name: getattr(args, name) for name in names}}
+    return {
+        "data": {path.name: file_sha256(path) for path in sorted(args.data)},
+        **{name: getattr(args, name) for name in names},
+    }
 
 
 def _kept_rows(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
@@ -185,7 +194,7 @@ def run_method(args: argparse.Namespace, method: str) -> dict[str, Any]:
     corpus = read_sample(args.output / SAMPLE)
     with tempfile.TemporaryDirectory() as scratch:
         final = train(train_settings(args, method, Path(scratch)), corpus)
-        described = json.loads((final / "run.json").read_text(encoding="utf-8"))
+        described = json.loads((final / RUN).read_text(encoding="utf-8"))
         held_out = corpus.part("test", product_only=True)
         logits = product_logits(final, [example.joined for example in held_out])
     answers = evaluate.calibrated(*logits, Calibration.identity())

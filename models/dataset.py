@@ -13,6 +13,7 @@ import html
 import io
 import re
 import unicodedata
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -83,8 +84,8 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         raw = path.read_bytes()
         if path.suffix == ".gz":
             raw = gzip.decompress(raw)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     try:
         content = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -122,6 +123,11 @@ def clean_text(text: str, source: str = "") -> str:
     if source in _MARKUP_SOURCES:
         text = _LINK.sub(" ", html.unescape(text))
     return _SPACE.sub(" ", text).strip()
+
+
+def says_nothing(text: str, source: str) -> bool:
+    """Whether a row has no text to learn from by its nature: a tweet of links alone, a Reuters story without title."""
+    return not clean_text(text, source) and (source == "reuters21578" or bool(_LINK.search(text)))
 
 
 def load_file(path: Path) -> list[Example]:
@@ -211,12 +217,12 @@ def _read_auxiliary(path: Path, source: Source, rows: Sequence[tuple[int, dict[s
         if source.name == "reuters21578":
             known = [name for name in named.split("|") if name in labels]
             # Only stories with one topic of the list: the head is a softmax, and two answers would contradict it.
-            if len(known) != 1 or not text:
+            if len(known) != 1:
                 continue
             named = known[0]
+        if says_nothing(row[source.text_column], source.name):
+            continue
         if not text:
-            if _LINK.search(row[source.text_column]):
-                continue
             raise DataError(f"{path}: line {line}, column {source.text_column}: empty")
         if named not in source.labels:
             raise DataError(

@@ -20,7 +20,7 @@ import numpy as np
 
 from models import measure
 from models.calibrate import Calibration, softmax
-from models.dataset import Example, clean_text, load_file, read_rows
+from models.dataset import Example, clean_text, load_file, read_rows, says_nothing
 from models.errors import DataError, ModelError
 from models.labels import SENTIMENTS, TOPICS
 from models.sources import SOURCES
@@ -134,6 +134,8 @@ def load_convention(path: Path, name: str) -> tuple[list[Example], tuple[str, ..
     found = []
     for line, row in rows:
         text, named = clean_text(row[text_column], name), row[label_column].strip()
+        if says_nothing(row[text_column], name):
+            continue
         if not text:
             raise DataError(f"{path}: line {line}, column {text_column}: empty")
         if name == "reuters21578":

@@ -11,7 +11,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,9 +19,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import CheckpointError
+from models.errors import CheckpointError, DataError
 from models.graph import channel_ranges, lean, reads, smooth
 from models.registry import CHECKPOINTS, CONFIG
+from models.runs import RUN, files_seen, phase_before, phases
 
 OPSET: Final = 18
 OUTPUTS: Final = ("sentiment_logits", "topic_logits", "primary_logits")
@@ -53,6 +54,7 @@ def add_parser(subparsers: Any) -> None:
     add("--keep", nargs="*", default=[], metavar="PART", help="parts of node names that stay in fp32")
     add("--max-length", type=int, default=128, help="tokens of a calibration text")
     add("--exclude", action="append", default=[], metavar="NAME", help="sources the network was trained without")
+    add("--further", nargs="+", type=Path, default=[], metavar="FILE", help="what `train --further` learnt from")
     add("--calibrate-on", nargs="+", type=Path, default=[], metavar="FILE", help="labelled rows beside the dev part")
     add("--measure-on", nargs="+", type=Path, default=[], metavar="FILE", help="labelled random draws, measured apart")
     add("--version", metavar="NAME", help="also calibrate, measure and write a checkpoint folder of this name")
@@ -64,8 +66,11 @@ def run(args: argparse.Namespace) -> int:
     """Export; 0 when the file is written."""
     from models.train import load_corpus
 
-    further = {"dev": args.calibrate_on, "random": args.measure_on}
-    corpus = load_corpus(args.data, args.exclude, further=further)
+    run = phase_before(str(args.model))
+    further = {"train": args.further, "dev": args.calibrate_on, "random": args.measure_on}
+    corpus = load_corpus(args.data, args.exclude, run["arguments"].get("limit") if run else None, further)
+    if args.version and run:
+        check_files(run["files"], corpus.files)
     if args.version:
         from models.release import release
 
@@ -84,6 +89,23 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def check_files(learnt: Sequence[Mapping[str, Any]], given: Sequence[Mapping[str, Any]]) -> None:
+    """Raise DataError when an export reads other labelled files than the training did.
+
+    What is held out depends on all of them: with others, rows that were learnt from would count as held out.
+    """
+    from models.train import LEARNT_ONLY, is_labelled
+
+    there = {file["name"]: file["sha256"] for file in given}
+    for file in learnt:
+        option = "--further" if file["used_for"] == LEARNT_ONLY else "--data"
+        if is_labelled(file["used_for"]) and there.get(file["name"]) != file["sha256"]:
+            what = "is another file than" if file["name"] in there else "is missing; it is among"
+            raise DataError(
+                f"{option}: {file['name']} {what} what the network learnt from; it decides what is held out"
+            )
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a network comes from. base: what its first phase began with. training: what the manifest states of the
@@ -96,17 +118,13 @@ class Origin:
 
 def origin_of(folder: Path) -> Origin:
     """What `models train` wrote of the run beside the network; little for a network that came without it."""
-    path = folder / "run.json"
+    path = folder / RUN
     if not path.is_file():
         return Origin("unknown", {}, [])
     described = json.loads(path.read_text(encoding="utf-8"))
-    phases = [described]
-    while phases[-1].get("before"):
-        phases.append(phases[-1]["before"])
     training = {key: described[key] for key in ("arguments", "seconds", "trainable_parameters") if key in described}
-    training["before"] = [{key: one[key] for key in ("arguments", "seconds")} for one in phases[1:]]
-    files = {file["name"]: file for one in reversed(phases) for file in one["files"]}
-    return Origin(str(phases[-1]["arguments"]["base"]), training, list(files.values()))
+    training["before"] = [{key: one[key] for key in ("arguments", "seconds")} for one in phases(described)[1:]]
+    return Origin(str(phases(described)[-1]["arguments"]["base"]), training, list(files_seen(described).values()))
 
 
 def calibration_texts(corpus: Any, count: int = CALIBRATION_TEXTS) -> list[str]:

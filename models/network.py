@@ -8,6 +8,7 @@ that carry the tone and those that carry the subject need not be the same.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -291,6 +292,30 @@ class HeadwindModel(PreTrainedModel):
                     logits = self.auxiliary_logits(name, (features[0][rows], features[1][rows]))
                     total = total + weights.auxiliary * entropy(logits, auxiliary_label[rows])
         return total / sentiment.shape[0]
+
+
+def load_whole(folder: str | Path, config: HeadwindConfig, new_heads: Collection[str] = (), **options: Any) -> Any:
+    """A network of ours in fp32 for training or teaching; auxiliary heads `new_heads` may start at random.
+
+    Raises ModelError when the folder's weights are not all that the network needs, or hold others: transformers
+    would begin with random ones and only warn.
+    """
+    # Shipped weights are stored in halves, which the CPU cannot train.
+    loaded: Any = HeadwindModel.from_pretrained(
+        folder, config=config, dtype=torch.float32, output_loading_info=True, **options
+    )
+    model, told = loaded
+    fresh = tuple(f"auxiliary.{name}." for name in new_heads)
+    wrong = sorted(
+        [key for key in told["missing_keys"] if not key.startswith(fresh)] if fresh else told["missing_keys"]
+    )
+    wrong += sorted(told["unexpected_keys"])
+    if wrong:
+        raise ModelError(
+            f"{folder}: the weights do not fit the network ({wrong[0]}); of a run of lora, adalora or with adapters "
+            "only the folder `final` holds a whole network"
+        )
+    return model
 
 
 def _new_encoder(config: Any, attention: str) -> Any:

@@ -20,6 +20,7 @@ from models.behaviour import run_suite
 from models.calibrate import Calibration, softmax
 from models.card import model_card
 from models.dataset import Example
+from models.errors import DataError
 from models.fit_calibration import fit
 from models.labels import SENTIMENTS, TOPICS
 from models.registry import CONFIG, ONNX, WEIGHTS, Manifest, open_classifier, write_manifest
@@ -30,6 +31,9 @@ WINDOW_STRIDE: Final = 32
 
 FOREIGN_ROWS: Final = 600
 """Held-out rows scored per foreign convention: fp32 on a CPU is slow, and the interval is narrow enough."""
+
+ENOUGH_TO_FIT: Final = 600
+"""Rows on which three numbers of the sentiment can be fitted."""
 
 _FILES: Final = (CONFIG, WEIGHTS, "tokenizer.json", "tokenizer_config.json")
 
@@ -47,6 +51,9 @@ def release(
 
     origin: of the network, for manifest and card. keep: see `export.export_int8`.
     """
+    development = corpus.part("dev", product_only=True)
+    if not any(row.topics for row in development) or not any(row.sentiment is not None for row in development):
+        raise DataError("export: the files hold no development rows with sentiment and topics to calibrate on")
     folder = root / version
     folder.mkdir(parents=True, exist_ok=True)
     for name in _FILES:
@@ -72,7 +79,6 @@ def release(
         "training": origin.training,
     }
     write_manifest(folder, Manifest.from_dict(manifest))
-    development = corpus.part("dev", product_only=True)
     logits = open_classifier(folder, backend="onnx").head_logits([example.joined for example in development])  # type: ignore[attr-defined]
     calibration = fit(
         logits.sentiment,
@@ -80,7 +86,7 @@ def release(
         logits.primary,
         [example.sentiment for example in development],
         [example.topics for example in development],
-        [example.meta.get("set", "general") != "risk" for example in development],
+        natural_rows(development),
     )
     manifest |= calibration.to_manifest()
     write_manifest(folder, Manifest.from_dict(manifest))
@@ -90,13 +96,24 @@ def release(
     return folder
 
 
+def natural_rows(development: Sequence[Example]) -> list[bool]:
+    """Which rows have the proportions of the news: those drawn at random; all but those drawn by keyword where the
+    former are too few to fit on."""
+    drawn = [example.meta.get("set", "general") for example in development]
+    unwanted = ("risk",) if drawn.count("general") < ENOUGH_TO_FIT else tuple({*drawn} - {"general"})
+    return [name not in unwanted for name in drawn]
+
+
 def measure_release(folder: Path, corpus: Any, calibration: Calibration) -> tuple[dict[str, Any], dict[str, Any]]:
     """Figures of every held-out part, and the labels of each auxiliary head."""
     int8: Any = open_classifier(folder, backend="onnx")
     full: Any = open_classifier(folder, backend="torch", device="cpu")
     metrics: dict[str, Any] = {}
-    for split in ("test", "later", "random"):
-        examples = corpus.part(split, product_only=True)
+    parts = {split: corpus.part(split, product_only=True) for split in ("test", "later", "random")}
+    if parts["random"]:
+        # Two small samples of the same thing: an error of calibration shows only on as many rows as there are.
+        parts["natural"] = [row for row in parts["test"] if row.meta.get("set") == "general"] + parts["random"]
+    for split, examples in parts.items():
         if not examples:
             continue
         texts = [example.joined for example in examples]

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from models.annotations import read_annotations, title_id
 from models.dataset import (
     UNLABELLED,
     Example,
@@ -29,9 +30,12 @@ from models.dataset import (
 from models.errors import DataError, ModelError
 from models.labels import SENTIMENTS
 from models.lessons import lessons
+from models.runs import RUN, check_options, checkpoint_to_resume, phase_before, plain, write
 from models.sources import Source
 
-RUN: Final = "run.json"
+LABELLED: Final = "sentiment and topics"
+LEARNT_ONLY: Final = "sentiment and topics, training only"
+OWN_HEAD: Final = "auxiliary head"
 METHODS: Final = ("full", "frozen", "lora", "adalora", "prefix", "adapter")
 
 
@@ -66,7 +70,12 @@ def add_parser(subparsers: Any) -> None:
     add("--later-share", type=float, default=1.0, help="share of the auxiliary rows kept in the second half of rounds")
     add("--drop-summary", type=float, default=0.3, help="share of the draws that show a title without its summary")
     add("--train-embeddings", action="store_true", help="also train the word embeddings (half of MiniLM's weights)")
-    add("--early-stopping", type=int, metavar="N", help="stop after N evaluations without gain; keeps the best")
+    add(
+        "--early-stopping",
+        type=int,
+        metavar="N",
+        help="stop after N checkpoints without gain; keep the best",
+    )
     add("--evaluate-every", type=int, default=500, help="steps between scores on the development part")
     add("--save-every", type=int, default=150, help="steps between checkpoints")
     add(
@@ -111,8 +120,10 @@ def unlabelled_rows(files: Mapping[Path, list[Example]], corpus: Corpus) -> list
     if not files:
         return []
     labelled = {normalise(example.text) for example in corpus.examples}
+    # Some titles of the archives are what checkpoints are calibrated and measured on.
+    measured = {title for title, label in read_annotations().items() if label.part != "train"}
     rows = {normalise(row.text): row for read in files.values() for row in read}
-    fresh = [row for text, row in rows.items() if text not in labelled]
+    fresh = [row for text, row in rows.items() if text not in labelled and title_id(row.text) not in measured]
     return apart_from(fresh, corpus.held_out())
 
 
@@ -131,8 +142,12 @@ class Corpus:
             if where == split and (not product_only or example.auxiliary is None)
         ]
 
+    def apart(self, split: str) -> list[Example]:
+        """What stands in any other part."""
+        return [example for example, where in zip(self.examples, self.splits, strict=True) if where != split]
+
     def held_out(self) -> list[Example]:
-        return [example for example, where in zip(self.examples, self.splits, strict=True) if where != "train"]
+        return self.apart("train")
 
 
 def load_corpus(
@@ -144,7 +159,7 @@ def load_corpus(
     """Read, check and split every file. Raises DataError before anything is used.
 
     further: part -> files in the product's convention that join this part whole, without the rows whose story stands
-    on the other side. They move no row of the others.
+    in another part (for train: a held-out one). They move no row of the others.
     """
     from models.splits import apart_from, assign_splits
 
@@ -160,6 +175,8 @@ def load_corpus(
         if name in exclude:
             continue
         found = load_file(path)
+        if not found:
+            raise DataError(f"{path}: no row of the file can be used")
         check_classes(path, found)
         if limit is not None and limit < len(found):
             # Files are often sorted by label: a trial takes a random part, always the same one.
@@ -168,7 +185,7 @@ def load_corpus(
         if not auxiliary:
             product_names.append(name)
         source = source_of(path, ("label", "topics"))
-        used_for = f"auxiliary head {source.head}" if auxiliary else "sentiment and topics"
+        used_for = f"{OWN_HEAD} {source.head}" if auxiliary else LABELLED
         files.append(_described(path, source, len(found), used_for))
         examples += found
     if not examples:
@@ -178,12 +195,17 @@ def load_corpus(
         for path in more:
             found = load_file(path)
             check_classes(path, found)
-            rows = apart_from(found, corpus.held_out() if part == "train" else corpus.part("train"))
+            rows = apart_from(found, corpus.held_out() if part == "train" else corpus.apart(part))
             corpus.examples.extend(rows)
             corpus.splits.extend([part] * len(rows))
-            used_for = f"sentiment and topics, {'training' if part == 'train' else part} only"
+            used_for = LEARNT_ONLY if part == "train" else f"{LABELLED}, {part} only"
             files.append(_described(path, source_of(path, ("label", "topics")), len(rows), used_for))
     return corpus
+
+
+def is_labelled(used_for: str) -> bool:
+    """Whether a file of a run's description decides what that run held out, or was learnt from beside that."""
+    return used_for in (LABELLED, LEARNT_ONLY) or used_for.startswith(OWN_HEAD)
 
 
 def _described(path: Path, source: Source, rows: int, used_for: str) -> dict[str, Any]:
@@ -199,6 +221,9 @@ def _described(path: Path, source: Source, rows: int, used_for: str) -> dict[str
 
 def run(args: argparse.Namespace) -> int:
     """Train; 0 when the checkpoint is written to OUTPUT/final."""
+    import torch
+
+    check_options(args, torch.cuda.is_available())
     corpus = load_corpus(args.data, args.exclude, args.limit, {"train": args.further})
     final = train(args, corpus)
     print(f"checkpoint: {final}", file=sys.stderr)
@@ -225,7 +250,7 @@ def build_model(args: argparse.Namespace, corpus: Corpus) -> Any:
     """The network for this run: from a base or one of our checkpoints, with the heads the data needs."""
     import torch
 
-    from models.network import HeadwindConfig, HeadwindModel, set_encoder_dropout
+    from models.network import HeadwindModel
     from models.sources import SOURCES
 
     used = {example.source for example in corpus.examples if example.auxiliary is not None}
@@ -235,17 +260,8 @@ def build_model(args: argparse.Namespace, corpus: Corpus) -> Any:
         heads[source.kind][source.head] = list(source.head_labels)
     # On a CPU the compiler fuses attention written out; the fused kernel's backward pass takes three times as long.
     attention = "eager" if args.compile and not torch.cuda.is_available() else "sdpa"
-    config_file = Path(args.base) / "config.json"
-    if config_file.is_file() and json.loads(config_file.read_text(encoding="utf-8")).get("model_type") == "headwind":
-        config = HeadwindConfig.from_pretrained(args.base)
-        config.dropout = args.dropout
-        config.activation_ranges = {}
-        if args.encoder_dropout is not None:
-            set_encoder_dropout(config.encoder, args.encoder_dropout)
-        # Shipped weights are stored in halves, which the CPU cannot train.
-        model = HeadwindModel.from_pretrained(
-            args.base, config=config, dtype=torch.float32, attn_implementation=attention
-        )
+    if is_ours(args.base):
+        model = _continued(args, heads, attention)
     else:
         model = HeadwindModel.from_base(
             args.base,
@@ -265,6 +281,51 @@ def build_model(args: argparse.Namespace, corpus: Corpus) -> Any:
     return model
 
 
+def is_ours(base: str | Path) -> bool:
+    """Whether a folder holds a network of this project rather than a pretrained encoder."""
+    file = Path(base) / "config.json"
+    return file.is_file() and json.loads(file.read_text(encoding="utf-8")).get("model_type") == "headwind"
+
+
+def _continued(args: argparse.Namespace, heads: Mapping[str, dict[str, list[str]]], attention: str) -> Any:
+    """One of our networks, with new heads for conventions that it does not know yet. Raises ModelError."""
+    from models.network import HeadwindConfig, load_whole, set_encoder_dropout
+
+    config = HeadwindConfig.from_pretrained(args.base)
+    if (args.method == "prefix" and not config.prompt_size) or (args.method == "adapter" and not config.adapter_size):
+        raise ModelError(f"--method {args.method}: begins with a pretrained encoder; {args.base} is a network of ours")
+    if config.pooling != args.pooling:
+        raise ModelError(f"--pooling {args.pooling}: {args.base} was made with {config.pooling}; give that")
+    new = []
+    for kind, known in (("sentiment", config.auxiliary_sentiment), ("topic", config.auxiliary_topic)):
+        for name, labels in heads[kind].items():
+            if known.setdefault(name, labels) is labels:
+                new.append(name)
+            elif known[name] != labels:
+                raise ModelError(f"{args.base}: its head {name} has other labels than the data")
+    config.dropout = args.dropout
+    config.activation_ranges = {}
+    if args.encoder_dropout is not None:
+        set_encoder_dropout(config.encoder, args.encoder_dropout)
+    return load_whole(args.base, config, new, attn_implementation=attention)
+
+
+def load_teachers(folders: Sequence[Path], tokenizer: Any) -> list[Any]:
+    """The networks that teach. Raises ModelError for one that is none of ours or reads other tokens than the pupil."""
+    from transformers import AutoTokenizer
+
+    from models.network import HeadwindConfig, load_whole
+
+    found = []
+    for folder in folders:
+        if not is_ours(folder):
+            raise ModelError(f"--distil-from {folder}: holds no network of ours; name a run's folder `final`")
+        if AutoTokenizer.from_pretrained(folder, trust_remote_code=False).get_vocab() != tokenizer.get_vocab():
+            raise ModelError(f"--distil-from {folder}: has another vocabulary than the pupil, whose tokens it is shown")
+        found.append(load_whole(folder, HeadwindConfig.from_pretrained(folder)))
+    return found
+
+
 def class_weights(examples: list[Example]) -> tuple[float, ...]:
     """Inverse root of each sentiment's frequency, mean one."""
     counts = [1 + sum(example.sentiment == k for example in examples) for k in range(len(SENTIMENTS))]
@@ -276,35 +337,47 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
     """Run the training and write the final network, tokenizer and run description. Returns their folder."""
     import torch
     from transformers import AutoTokenizer, EarlyStoppingCallback, TrainingArguments, set_seed
-    from transformers.trainer_utils import get_last_checkpoint
 
     from models import methods, quantise
     from models.augment import Augmenter
     from models.batches import Collator, EvaluationRows, TrainingRows, draw_rounds, order_by_length
-    from models.network import HeadwindModel, LossWeights, resolve_base
+    from models.network import LossWeights, resolve_base
     from models.trainer import Budget, HeadwindTrainer, product_metrics
 
     if args.precision == "bf16" and not (torch.cuda.is_available() or torch.ops.mkldnn._is_mkldnn_bf16_supported()):
         print("--precision bf16: this CPU only emulates bf16; fp32 is many times faster here", file=sys.stderr)
     set_seed(args.seed)
     output: Path = args.output
+    training, development = corpus.part("train"), corpus.part("dev", product_only=True)
+    if args.early_stopping is not None and not development:
+        raise DataError("--early-stopping: the files hold no development rows in the product's convention to stop by")
+    archives = {path: load_unlabelled(path) for path in args.unlabelled}
+    told = {
+        "arguments": {key: plain(value) for key, value in vars(args).items() if key not in ("run", "command")},
+        "files": [*corpus.files, *_further_files(archives, args.lessons)],
+        "before": phase_before(args.base),
+    }
+    last = checkpoint_to_resume(args, told)
+    shares = parse_shares(args.share)
     output.mkdir(parents=True, exist_ok=True)
+    # At the start too: another run may begin with a checkpoint of this one, stopped half-way.
+    write(output / RUN, told)
     os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(output / "tensorboard"))
     model = build_model(args, corpus)
     tokenizer = AutoTokenizer.from_pretrained(resolve_base(args.base), trust_remote_code=False)
-    training, development = corpus.part("train"), corpus.part("dev", product_only=True)
-    archives = {path: load_unlabelled(path) for path in args.unlabelled}
+    teachers = load_teachers(args.distil_from, tokenizer)
     unlabelled = unlabelled_rows(archives, corpus)
-    if args.mlm:
+    if args.mlm and last is None:  # a checkpoint to go on from has these rounds behind it
         from models.pretrain import masked_language_rounds
 
+        if torch.cuda.is_available():
+            model.to("cuda")
         masked_language_rounds(model, tokenizer, [example.joined for example in (*training, *unlabelled)], args)
     model.loss_weights = LossWeights(
         sentiment=args.sentiment_weight,
         label_smoothing=args.label_smoothing,
         sentiment_classes=class_weights(training) if args.class_weights else None,
     )
-    shares = parse_shares(args.share)
     if args.lessons:
         training += lessons()
     if args.distil_from:
@@ -372,23 +445,13 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
         budget=Budget(output, args.minutes * 60 if args.minutes else None),
         head_rate=args.head_rate,
         layer_decay=args.layer_decay,
-        teachers=[HeadwindModel.from_pretrained(folder, dtype=torch.float32) for folder in args.distil_from],
+        teachers=teachers,
         fgm=args.fgm,
         callbacks=[
             *([EarlyStoppingCallback(args.early_stopping)] if best else []),
             *methods.callbacks(model, args.method),
         ],
     )
-    told = {
-        "arguments": {key: _plain(value) for key, value in vars(args).items() if key not in ("run", "command")},
-        "files": [*corpus.files, *_further_files(archives, args.lessons)],
-        "before": _phase_before(args.base),
-    }
-    last = get_last_checkpoint(str(output)) if args.resume else None
-    if args.resume and last is None:
-        raise ModelError(f"--resume: {output} holds no checkpoint")
-    # At the start too: another run may begin with a checkpoint of this one, stopped half-way.
-    _write(output / RUN, told)
     outcome = trainer.train(resume_from_checkpoint=last)
     if args.compile:
         del model.pooled  # the plain method again, which can be copied and saved
@@ -401,7 +464,7 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
         "seconds": trainer.budget.elapsed,
         "trainable_parameters": trainable,
     }
-    _write(final / RUN, told | finished)
+    write(final / RUN, told | finished)
     return final
 
 
@@ -422,43 +485,6 @@ def _further_files(archives: Mapping[Path, list[Example]], with_lessons: bool) -
         said = {"name": "lessons", "licence": "of this project", "rows": len(lessons()), "sha256": file_sha256(path)}
         found.append({**said, "used_for": "sentiment"})
     return found
-
-
-def _phase_before(base: str) -> dict[str, Any] | None:
-    """What an earlier run says of itself, when this one began with its network: a card names all that was seen."""
-    from models.trainer import PROGRESS
-
-    path, shipped = Path(base) / RUN, Path(base) / "manifest.json"
-    stopped, progress = Path(base).parent / RUN, Path(base).parent / PROGRESS
-    if path.is_file():
-        said = json.loads(path.read_text(encoding="utf-8"))
-        return {key: said.get(key) for key in ("arguments", "files", "seconds", "before")}
-    if stopped.is_file() and progress.is_file():
-        said = json.loads(stopped.read_text(encoding="utf-8"))
-        seconds = json.loads(progress.read_text(encoding="utf-8"))["elapsed"]
-        return {**{key: said.get(key) for key in ("arguments", "files", "before")}, "seconds": seconds}
-    if not shipped.is_file():
-        return None
-    manifest = json.loads(shipped.read_text(encoding="utf-8"))
-    before: dict[str, Any] | None = None
-    phases = [manifest["training"], *manifest["training"].get("before", [])]
-    for number, phase in reversed(list(enumerate(p for p in phases if p.get("arguments")))):
-        files = [] if number else manifest["data"]  # a checkpoint names what all its phases read
-        before = {"arguments": phase["arguments"], "files": files, "seconds": phase["seconds"], "before": before}
-    return before
-
-
-def _plain(value: Any) -> Any:
-    """A command-line value for JSON; of paths only the last part, so no description names a machine's folders."""
-    if isinstance(value, Path):
-        return value.name
-    if isinstance(value, list):
-        return [_plain(part) for part in value]
-    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
-
-
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
 def save_network(model: Any, tokenizer: Any, folder: Path) -> None:

@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,8 +23,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 
 from models.labels import TOPICS
 from models.network import IGNORE
-
-PROGRESS: Final = "progress.json"
+from models.runs import PROGRESS
 
 
 class Budget(TrainerCallback):
@@ -56,6 +55,9 @@ class Budget(TrainerCallback):
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if self.seconds and self.elapsed >= self.seconds:
             control.should_training_stop = True
+            # The last steps have the lowest rate and are the best: early stopping must see them too.
+            control.should_save = True
+            control.should_evaluate = bool(args.load_best_model_at_end)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.is_world_process_zero:
@@ -105,7 +107,7 @@ class HeadwindTrainer(Trainer):
         self.budget = budget
         self.head_rate = head_rate
         self.layer_decay = layer_decay
-        self.teachers = [teacher.eval() for teacher in teachers]
+        self.teachers = [teacher.to(self.args.device).requires_grad_(False).eval() for teacher in teachers]
         self.fgm = fgm
         self.add_callback(budget)
 
@@ -127,10 +129,8 @@ class HeadwindTrainer(Trainer):
             warm = max(1, self.args.get_warmup_steps(num_training_steps))
 
             def factor(step: int) -> float:
-                if step < warm:
-                    return (step + 1) / warm
                 progress = max(step / max(1, num_training_steps), self.budget.progress)
-                return max(0.0, 1.0 - progress)
+                return max(0.0, min((step + 1) / warm, 1.0 - progress))
 
             steered: Any = optimizer or self.optimizer
             self.lr_scheduler = LambdaLR(steered, factor)

@@ -87,3 +87,10 @@ def test_the_sample_is_fixed_and_no_scored_story_is_learnt(ground: Path) -> None
     assert {example.source for example in learnt} == {"headlines", "financial_phrasebank"}
     assert len(scored) == 10 and all(example.auxiliary is None for example in scored)
     assert not {example.text for example in learnt} & {example.text for example in scored}
+
+
+def test_options_that_the_sample_could_not_follow_are_refused(
+    compare: Compare, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare("--train", "--exclude financial_phrasebank") == 1
+    assert "--exclude': the sample is drawn from --data as it is" in capsys.readouterr().err

@@ -168,6 +168,21 @@ def test_rounds_go_on_through_a_source_and_the_order_is_reproducible() -> None:
     assert order == order_by_length(draw_rounds(examples, 10, 1, {"gold_commodity_news": 0.1}), lengths, 8, seed=1)
 
 
+def test_batches_hold_texts_of_like_length_in_every_round() -> None:
+    lengths = [10, 90] * 101
+    order = order_by_length([list(range(202))] * 3, lengths, 4, seed=1)
+    batches = [order[start : start + 4] for start in range(0, len(order), 4)]
+    mixed = [batch for batch in batches if len({lengths[row] for row in batch}) > 1]
+    assert sorted(order) == sorted([*range(202)] * 3) and len(mixed) <= 12, "one in a window of 24 at most"
+
+
+def test_an_archive_cut_short_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "headlines.csv.gz"
+    path.write_bytes(gzip.compress(b"text,sentiment\nFerry halts,negative\n" * 50)[:-12])
+    with pytest.raises(DataError, match=r"headlines\.csv\.gz: cannot be read"):
+        load_file(path)
+
+
 def test_a_lead_is_read_to_the_end_of_a_word() -> None:
     joined = join_title_and_summary("Halden slumps", "word " * 100)
     assert joined.startswith("Halden slumps\nword") and joined.endswith("word")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from models.calibrate import Calibration
+from models.errors import DataError
 from models.export import Origin, agreement, export_fp32, export_int8, token_ids
 from models.onnx_backend import open_session
 from models.predict_fp32 import product_logits
@@ -74,8 +75,12 @@ def test_a_release_is_complete_and_verified(tiny: Path, tmp_path: Path) -> None:
     rows = [f"{alone.part('train')[0].text},neutral,other", "Ferry halts,negative,other", "Mill reopens,positive,other"]
     rows.append("Tanker lists off port,negative,labour_environment")
     draws.write_text("\n".join(["text,sentiment,topics", *rows]) + "\n", "utf-8")
-    corpus = load_corpus([product_file(tmp_path)], [], further={"dev": [draws], "random": [draws]})
+    measured = tmp_path / "measured.csv"
+    fresh = ["Bakery burns,negative,labour_environment", "Tram line opens,positive,other", "Council sits,neutral,other"]
+    measured.write_text("\n".join(["text,sentiment,topics", rows[1], *fresh]) + "\n", "utf-8")
+    corpus = load_corpus([product_file(tmp_path)], [], further={"dev": [draws], "random": [measured]})
     assert len(corpus.part("dev")) == len(alone.part("dev")) + 3, "a story that was learnt from measures nothing"
+    assert len(corpus.part("random")) == 3, "a story that calibrates measures nothing"
     archive = {"name": "archive", "licence": "none", "rows": 9, "sha256": "0" * 64, "used_for": "texts without labels"}
     folder = release(
         trained, "trial-1", tmp_path, corpus, Origin("tiny-bert", {"rounds": 1}, [archive]), limits=["Only a trial."]
@@ -88,8 +93,25 @@ def test_a_release_is_complete_and_verified(tiny: Path, tmp_path: Path) -> None:
     assert "Only a trial." in card and "headlines" in card and str(tmp_path) not in card
     assert "| archive | none | 9 | texts without labels |" in card
     assert manifest.metrics["random"]["n"] == 3 and "| random | 3 |" in card
+    natural = [row for row in corpus.part("test") if row.meta.get("set") == "general"]
+    assert manifest.metrics["natural"]["n"] == 3 + len(natural)
 
 
 def test_a_foreign_head_of_a_release_is_measured(tmp_path: Path) -> None:
     corpus = load_corpus([foreign_file(tmp_path), product_file(tmp_path)], [])
     assert {example.source for example in corpus.part("test")} <= {"financial_phrasebank", "headlines"}
+
+
+def test_an_export_that_would_hold_out_what_was_learnt_from_is_refused() -> None:
+    from models.export import check_files
+
+    learnt = [
+        {"name": "headlines", "sha256": "a", "used_for": "sentiment and topics"},
+        {"name": "more", "sha256": "b", "used_for": "sentiment and topics, training only"},
+        {"name": "archive", "sha256": "c", "used_for": "texts without labels"},
+    ]
+    check_files(learnt, learnt[:2])
+    with pytest.raises(DataError, match="--data: headlines is another file than"):
+        check_files(learnt, [{**learnt[0], "sha256": "x"}, learnt[1]])
+    with pytest.raises(DataError, match="--further: more is missing"):
+        check_files(learnt, learnt[:1])

@@ -162,6 +162,20 @@ def test_further_labels_join_the_training_part_only_and_never_with_a_held_out_st
     assert (said["rows"], said["used_for"]) == (1, "sentiment and topics, training only")
 
 
+def test_a_title_that_checkpoints_are_measured_on_is_no_text_to_learn_from(
+    ground: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from models import annotations, train
+
+    label = annotations.Annotation("neutral", "other", "test")
+    monkeypatch.setattr(train, "read_annotations", lambda: {annotations.title_id("Port reopens"): label})
+    archive = tmp_path / "archive.csv"
+    archive.write_text("title\nPort reopens\nFerry line halts winter service\n", "utf-8")
+    corpus = load_corpus([ground / "headlines.csv"], [])
+    rows = unlabelled_rows({archive: load_unlabelled(archive)}, corpus)
+    assert [row.text for row in rows] == ["Ferry line halts winter service"]
+
+
 def test_the_lessons_are_balanced_and_hold_no_sentence_of_the_behaviour_suite() -> None:
     rows = lessons()
     suite = {normalise(text) for groups in EXPECTED.values() for texts in groups.values() for text in texts}
@@ -187,6 +201,70 @@ def test_another_run_begins_with_the_checkpoint_of_a_stopped_one_and_names_it(gr
     run(arguments(ground, tmp_path / "next", "--minutes", "0.01", "--base", str(checkpoint)))
     [before] = origin_of(tmp_path / "next" / "final").training["before"]
     assert before["arguments"]["output"] == "first" and before["seconds"] > 0
+
+
+def test_a_checkpoint_that_was_being_written_is_passed_over(ground: Path, tmp_path: Path) -> None:
+    run(arguments(ground, tmp_path, "--save-every", "5"))
+    (tmp_path / "checkpoint-9999").mkdir()
+    assert run(arguments(ground, tmp_path, "--save-every", "5", "--resume")) == 0
+
+
+def test_a_folder_in_use_and_other_arguments_are_refused(ground: Path, tmp_path: Path) -> None:
+    run(arguments(ground, tmp_path, "--minutes", "0.001"))
+    assert list(tmp_path.glob("checkpoint-*")), "a run that its budget ends keeps its last steps"
+    with pytest.raises(ModelError, match="holds a run already"):
+        run(arguments(ground, tmp_path))
+    with pytest.raises(ModelError, match="had another seed"):
+        run(arguments(ground, tmp_path, "--resume", "--seed", "5"))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--fgm", "0.5", "--method", "lora"], "--fgm with --method lora"),
+        (["--quantise-aware", "--method", "prefix"], "--quantise-aware with --method prefix"),
+        (["--resume", "--method", "adalora"], "the ranks found so far are not kept"),
+        (["--unlabelled", "archive.csv"], "nothing reads these texts"),
+        (["--batch-size", "0"], "--batch-size 0: give 1 or more"),
+        (["--limit", "-1"], "--limit -1: give 1 or more"),
+        (["--minutes", "0"], "--minutes 0: give more than 0"),
+        (["--distil-from", "nowhere"], "holds no network of ours"),
+    ],
+)
+def test_options_that_would_not_do_what_they_say_are_refused(
+    ground: Path, tmp_path: Path, options: list[str], said: str
+) -> None:
+    with pytest.raises(ModelError, match=said):
+        run(arguments(ground, tmp_path, *options))
+
+
+def test_a_run_from_one_of_our_networks_gains_the_heads_it_lacks_and_takes_no_half_network(
+    ground: Path, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    first = tmp_path / "first"
+    run(arguments(ground, first, "--minutes", "0.01", "--exclude", "financial_phrasebank"))
+    base = ("--base", str(first / "final"))
+    run(arguments(ground, tmp_path / "next", "--minutes", "0.01", *base))
+    assert HeadwindModel.from_pretrained(tmp_path / "next" / "final").auxiliary_names == ["financial_phrasebank"]
+    with pytest.raises(ModelError, match="begins with a pretrained encoder"):
+        run(arguments(ground, tmp_path / "other", *base, "--method", "prefix"))
+    with pytest.raises(ModelError, match=r"was made with mean\+attention"):
+        run(arguments(ground, tmp_path / "other", *base, "--pooling", "mean"))
+    weights = load_file(first / "final" / "model.safetensors")
+    weights.pop(next(name for name in weights if "layer.0" in name))
+    save_file(weights, first / "final" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match="the weights do not fit the network"):
+        run(arguments(ground, tmp_path / "other", *base))
+
+
+def test_a_teacher_with_other_words_is_refused(ground: Path, tmp_path: Path) -> None:
+    run(arguments(ground, tmp_path / "teacher", "--minutes", "0.01"))
+    file = tmp_path / "teacher" / "final" / "tokenizer.json"
+    file.write_text(file.read_text("utf-8").replace('"steel"', '"stone"'), "utf-8")
+    with pytest.raises(ModelError, match="has another vocabulary than the pupil"):
+        run(arguments(ground, tmp_path / "pupil", "--distil-from", str(tmp_path / "teacher" / "final")))
 
 
 def test_resuming_nothing_is_refused(ground: Path, tmp_path: Path) -> None:
