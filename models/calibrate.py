@@ -46,7 +46,10 @@ def log_softmax(logits: NDArray[Any]) -> Array:
 class Calibration:
     """The fitted numbers of one checkpoint.
 
-    temperature, bias: the sentiment probabilities are softmax(logits / temperature + bias); bias has 3 entries.
+    temperature, power, bias: the sentiment probabilities are softmax(-(gap / temperature) ** power + bias), where gap
+    is how far a logit lies below the largest one; bias has 3 entries. With power 1 this is
+    softmax(logits / temperature + bias). Label smoothing in training squeezes large gaps, which no temperature
+    undoes; a power above 1 does.
     slope, intercept, primary_slope: the probability of topic k is
     sigmoid(slope[k] * topic_logit[k] + primary_slope[k] * log_softmax(primary_logits)[k] + intercept[k]).
     primary_weight: share of the main-topic softmax in the order of centrality, 0 to 1; the rest is the topic score.
@@ -62,6 +65,7 @@ class Calibration:
     primary_weight: float
     thresholds: Array
     unsure_below: float
+    power: float = 1.0
 
     @classmethod
     def identity(cls) -> Calibration:
@@ -100,6 +104,7 @@ class Calibration:
                 primary_weight=float(primary.get("weight", 0.5)),
                 thresholds=np.asarray([thresholds[label] for label in TOPICS], dtype=np.float64),
                 unsure_below=float(manifest["unsure_below"]),
+                power=float(sentiment.get("power", 1.0)),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"manifest: the calibration cannot be read ({error!r})") from error
@@ -115,8 +120,10 @@ class Calibration:
             values: Array = getattr(self, name)
             if values.shape != (length,) or not np.isfinite(values).all():
                 raise CheckpointError(f"manifest: calibration {name} must be {length} finite numbers")
-        if not (np.isfinite(self.temperature) and self.temperature > 0):
-            raise CheckpointError("manifest: calibration temperature must be a positive number")
+        for name in ("temperature", "power"):
+            value = float(getattr(self, name))
+            if not (np.isfinite(value) and value > 0):
+                raise CheckpointError(f"manifest: calibration {name} must be a positive number")
         if not (0.0 <= self.primary_weight <= 1.0 and 0.0 <= self.unsure_below <= 1.0):
             raise CheckpointError("manifest: primary weight and unsure_below must lie between 0 and 1")
 
@@ -125,8 +132,9 @@ class Calibration:
         return {
             "calibration": {
                 "sentiment": {
-                    "method": "vector" if np.any(self.bias) else "temperature",
+                    "method": "power" if self.power != 1.0 else "vector" if np.any(self.bias) else "temperature",
                     "temperature": float(self.temperature),
+                    "power": float(self.power),
                     "bias": [float(value) for value in self.bias],
                 },
                 "topics": {
@@ -142,7 +150,9 @@ class Calibration:
 
     def apply_sentiment(self, logits: NDArray[Any]) -> Array:
         """Sentiment logits [B, 3] to calibrated probabilities [B, 3] in the order of `SENTIMENTS`; rows sum to 1."""
-        return softmax(np.asarray(logits, dtype=np.float64) / self.temperature + self.bias)
+        values = np.asarray(logits, dtype=np.float64)
+        gaps = values.max(axis=-1, keepdims=True) - values
+        return softmax(self.bias - (gaps / self.temperature) ** self.power)
 
     def topic_scores(self, topic_logits: NDArray[Any], primary_logits: NDArray[Any]) -> Array:
         """Topic and main-topic logits, both [B, 20], to one calibrated probability per label, [B, 20]."""

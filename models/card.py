@@ -61,7 +61,8 @@ def model_card(manifest: Mapping[str, Any], limits: Sequence[str] = ()) -> str:
         "",
         "95 % bootstrap intervals in brackets. `test` holds stories no part of which was trained on, in any corpus; "
         "`later` holds the newest headlines, kept out as a block; `random` holds draws at random from the archives "
-        "that were labelled for measuring alone. Figures are those of the shipped int8 file.",
+        "that were labelled for measuring alone; `natural` is the part of `test` that was drawn at random, with "
+        "`random`. Figures are those of the shipped int8 file.",
         "",
         "| split | texts | sentiment macro-F1 | accuracy | topics micro-F1 | main topic accuracy |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -71,7 +72,7 @@ def model_card(manifest: Mapping[str, Any], limits: Sequence[str] = ()) -> str:
     if test.get("topics"):
         recall = ", ".join(f"{name} {value:.3f}" for name, value in test["topics"]["severe_recall"].items())
         lines += [f"Recall of severe topics on `test`: {recall}.", ""]
-    for split in ("test", "random"):
+    for split in ("test", "random", "natural"):
         found = metrics.get(split, {}).get("sentiment") or {}
         if "ece_natural_mix" in found:
             perfect, perfect_natural = (

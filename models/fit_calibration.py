@@ -44,8 +44,8 @@ def fit(
     """
     known = np.asarray([s is not None and bool(n) for s, n in zip(sentiment, natural, strict=True)])
     truth = np.asarray([s for s, k in zip(sentiment, known, strict=True) if k], dtype=np.int64)
-    temperature, bias = fit_sentiment(np.asarray(sentiment_logits, dtype=np.float64)[known], truth)
-    result = replace(Calibration.identity(), temperature=temperature, bias=bias)
+    temperature, power, bias = fit_sentiment(np.asarray(sentiment_logits, dtype=np.float64)[known], truth)
+    result = replace(Calibration.identity(), temperature=temperature, power=power, bias=bias)
     shares = result.apply_sentiment(np.asarray(sentiment_logits)[known])
     result = replace(result, unsure_below=fit_unsure(shares.max(-1), shares.argmax(-1) == truth))
     tagged = [row for row, labels in enumerate(topics) if labels]
@@ -57,17 +57,19 @@ def fit(
     )
 
 
-def fit_sentiment(logits: Floats, truth: NDArray[np.int64]) -> tuple[float, Floats]:
-    """Temperature and bias [3] that minimise the log loss of softmax(logits / temperature + bias)."""
+def fit_sentiment(logits: Floats, truth: NDArray[np.int64]) -> tuple[float, float, Floats]:
+    """Temperature, power and bias [3] of `Calibration` that minimise the log loss; see there for the formula."""
     rows = np.arange(len(truth))
+    gaps = logits.max(axis=-1, keepdims=True) - logits
 
     def loss(parameters: Floats) -> float:
-        scaled = logits * np.exp(-parameters[0]) + np.append(parameters[1:], 0.0)
-        return float(-log_softmax(scaled)[rows, truth].mean() + 0.01 * np.square(parameters[1:]).sum())
+        scaled = np.append(parameters[2:], 0.0) - (gaps * np.exp(-parameters[0])) ** np.exp(parameters[1])
+        pull = 0.01 * np.square(parameters[2:]).sum() + 0.002 * parameters[1] ** 2
+        return float(-log_softmax(scaled)[rows, truth].mean() + pull)
 
-    found = minimize(loss, np.zeros(len(SENTIMENTS)), method="BFGS").x
-    bias = np.append(found[1:], 0.0)
-    return float(np.exp(found[0])), bias - bias.mean()
+    found = minimize(loss, np.zeros(len(SENTIMENTS) + 1), method="BFGS").x
+    bias = np.append(found[2:], 0.0)
+    return float(np.exp(found[0])), float(np.exp(found[1])), bias - bias.mean()
 
 
 def fit_unsure(confidence: Floats, correct: NDArray[np.bool_]) -> float:

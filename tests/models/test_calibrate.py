@@ -56,6 +56,7 @@ def test_no_text_goes_without_a_topic_and_none_gets_four() -> None:
         lambda manifest: manifest["thresholds"].pop("litigation"),
         lambda manifest: manifest["calibration"]["topics"]["slope"].pop(),
         lambda manifest: manifest["calibration"]["sentiment"].update(temperature=0.0),
+        lambda manifest: manifest["calibration"]["sentiment"].update(power=-1.0),
         lambda manifest: manifest["calibration"]["sentiment"].update(bias=[0.0, float("nan"), 0.0]),
         lambda manifest: manifest.update(unsure_below=2.0),
     ],
@@ -70,13 +71,33 @@ def test_a_damaged_calibration_is_refused(damage: object) -> None:
 def test_an_overconfident_model_is_cooled_down() -> None:
     true_logits = RANDOM.normal(size=(4000, 3)) * 1.5
     truth = np.array([RANDOM.choice(3, p=row) for row in softmax(true_logits)])
-    temperature, bias = fit_sentiment(true_logits * 3, truth)
-    assert temperature == pytest.approx(3.0, rel=0.15)
+    temperature, power, bias = fit_sentiment(true_logits * 3, truth)
+    assert temperature == pytest.approx(3.0, rel=0.15) and power == pytest.approx(1.0, abs=0.15)
     assert np.abs(bias).max() < 0.2
     raw, fitted = softmax(true_logits * 3), softmax(true_logits * 3 / temperature + bias)
     before = expected_calibration_error(raw.max(1), raw.argmax(1) == truth)
     after = expected_calibration_error(fitted.max(1), fitted.argmax(1) == truth)
     assert after < 0.03 < before
+
+
+def test_a_model_whose_large_gaps_are_squeezed_is_sure_again_where_it_may_be() -> None:
+    true_logits = RANDOM.normal(size=(6000, 3)) * 3
+    truth = np.array([RANDOM.choice(3, p=row) for row in softmax(true_logits)])
+    gaps = true_logits.max(1, keepdims=True) - true_logits
+    squeezed = -np.sqrt(gaps)
+    temperature, power, bias = fit_sentiment(squeezed, truth)
+    assert power == pytest.approx(2.0, rel=0.15)
+    fitted = replace(Calibration.identity(), temperature=temperature, power=power, bias=bias)
+    assert Calibration.from_manifest(fitted.to_manifest()).power == power
+    shares = fitted.apply_sentiment(squeezed)
+    assert expected_calibration_error(shares.max(1), shares.argmax(1) == truth) < 0.02
+
+
+def test_a_manifest_without_a_power_means_one() -> None:
+    manifest = replace(Calibration.identity(), temperature=1.7).to_manifest()
+    del manifest["calibration"]["sentiment"]["power"]
+    logits = RANDOM.normal(size=(40, 3)) * 5
+    assert np.allclose(Calibration.from_manifest(manifest).apply_sentiment(logits), softmax(logits / 1.7))
 
 
 def test_severe_topics_are_found_even_when_the_network_is_shy() -> None:
