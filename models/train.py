@@ -57,8 +57,10 @@ def add_parser(subparsers: Any) -> None:
     add("--batch-size", type=int, default=64)
     add("--accumulate", type=int, default=1, help="batches per step")
     add("--max-length", type=int, default=96, help="tokens of a training text")
-    add("--rate", type=float, default=2e-4, help="learning rate of the top encoder layer")
-    add("--head-rate", type=float, default=1e-3, help="learning rate of heads and inserted parts")
+    add(
+        "--rate", type=float, default=2e-4, help="learning rate of the top encoder layer; low-rank factors get twice it"
+    )
+    add("--head-rate", type=float, default=1e-3, help="learning rate of heads, adapters and prompts")
     add("--layer-decay", type=float, default=0.9, help="learning rate of each lower layer, times this")
     add("--warm-up", type=float, default=0.06, help="share of the steps")
     add("--weight-decay", type=float, default=0.01)

@@ -69,6 +69,7 @@ def layer_groups(
 ) -> list[dict[str, Any]]:
     """Parameter groups with a learning rate per depth: heads `head_rate`, top layer `rate`, each lower one x `decay`.
 
+    Low-rank factors get twice `rate` at every depth: with that of the heads the encoder collapses to one answer.
     Biases and norms get no weight decay. Parameters that a method froze are left out.
     """
     depth = 0
@@ -79,7 +80,9 @@ def layer_groups(
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        if "encoder." not in name or "adapter" in name or "lora" in name or "prompt" in name:
+        if "lora_" in name:
+            scale = 2 * rate
+        elif "encoder." not in name or "adapter" in name or "prompt" in name:
             scale = head_rate
         elif ".layer." in name:
             scale = rate * decay ** (depth - 1 - int(name.split(".layer.")[1].split(".")[0]))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from models import methods
 from models.augment import Augmenter
 from models.behaviour import EXPECTED
 from models.dataset import load_unlabelled, normalise
@@ -21,6 +22,7 @@ from models.lessons import lessons
 from models.network import IGNORE, HeadwindModel
 from models.pretrain import mask_tokens
 from models.train import METHODS, add_parser, load_corpus, run, unlabelled_rows
+from models.trainer import layer_groups
 from tests.models.tiny_data import base_folder, foreign_file, product_file
 
 QUICK = ["--rounds", "1", "--batch-size", "16", "--rank", "2", "--frozen-layers", "1", "--rate", "1e-3"]
@@ -53,6 +55,15 @@ def test_every_method_trains_and_leaves_a_checkpoint(ground: Path, tmp_path: Pat
     model = HeadwindModel.from_pretrained(tmp_path / "final")
     assert model.auxiliary_names == ["financial_phrasebank"]
     assert not [name for name, _ in model.named_parameters() if "lora" in name]
+
+
+@pytest.mark.parametrize("method", ["full", "lora", "adapter"])
+def test_inserted_parts_and_layers_have_rates_of_their_own(ground: Path, method: str) -> None:
+    network = HeadwindModel.from_base(str(ground / "base"), adapter_size=2 if method == "adapter" else 0)
+    groups = layer_groups(methods.apply(network, method, rank=2), 1e-4, 1e-3, 0.5, 0.01)
+    rates = {group["lr"] for group in groups}
+    expected = {"full": {1e-3, 1e-4, 5e-5, 2.5e-5}, "lora": {1e-3, 2e-4}, "adapter": {1e-3, 1e-4, 5e-5, 2.5e-5}}
+    assert rates == expected[method]
 
 
 def test_training_learns(ground: Path, tmp_path: Path) -> None:
