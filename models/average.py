@@ -13,7 +13,7 @@ from typing import Any
 
 from models.errors import ModelError
 from models.registry import MANIFEST
-from models.runs import RUN, files_seen, phase_before, write
+from models.runs import RUN, files_seen, run_of, write
 
 
 def add_parser(subparsers: Any) -> None:
@@ -57,7 +57,7 @@ def average(folders: list[Path], weights: list[float], output: Path) -> None:
         if path.suffix == ".json" and path.name not in (RUN, MANIFEST):
             shutil.copyfile(path, output / path.name)
     save_file(mean, output / "model.safetensors", metadata={"format": "pt"})
-    told = [run for run in (phase_before(str(folder)) for folder in folders) if run is not None]
+    told = [run for run in (run_of(folder) for folder in folders) if run is not None]
     if told:
         described = told[0]
         described["arguments"]["averaged"] = [

@@ -24,11 +24,12 @@ import numpy as np
 
 from models import baselines, evaluate, measure
 from models.calibrate import Calibration
+from models.corpus import Corpus
 from models.dataset import Example, file_sha256
 from models.errors import DataError, ModelError
 from models.labels import SENTIMENTS
-from models.runs import RUN, check_options
-from models.train import METHODS, Corpus
+from models.runs import RUN, check_options, write
+from models.train import METHODS
 
 BASELINES: Final = ("Loughran-McDonald", "VADER", "TF-IDF and logistic regression")
 SAMPLE: Final = "sample.jsonl"
@@ -70,11 +71,11 @@ def run(args: argparse.Namespace) -> int:
         row = run_baseline(corpus, name) if name in BASELINES else _in_own_process(args, name)
         if row is not None:
             rows[name] = row
-            _write(args.output / ROWS, {"settings": _settings(args), "rows": rows})
+            write(args.output / ROWS, {"settings": _settings(args), "rows": rows})
             print(f"{name}: done", file=sys.stderr)
     shown = [rows[name] for name in [*wanted, *args.methods] if name in rows]
     if args.json:
-        _write(args.json, shown)
+        write(args.json, shown)
     print(table(shown))
     return 0
 
@@ -130,14 +131,14 @@ def _sample(args: argparse.Namespace) -> Corpus:
     """The fixed sample, drawn once and then read from the output folder."""
     path = args.output / SAMPLE
     if not path.is_file() or not (args.output / ROWS).is_file():
-        from models.train import load_corpus
+        from models.corpus import load_corpus
 
         whole = load_corpus(args.data, [])
         args.output.mkdir(parents=True, exist_ok=True)
         lines = [json.dumps([split, asdict(example)]) for split, example in draw(whole, args.limit, args.test_rows)]
         path.with_suffix(".tmp").write_text("\n".join([json.dumps(whole.files), *lines]) + "\n", encoding="utf-8")
         path.with_suffix(".tmp").replace(path)
-        _write(args.output / ROWS, {"settings": _settings(args), "rows": {}})
+        write(args.output / ROWS, {"settings": _settings(args), "rows": {}})
     return read_sample(path)
 
 
@@ -162,13 +163,6 @@ def read_sample(path: Path) -> Corpus:
     # JSON knows lists only; a topic list is a tuple everywhere else.
     examples = [Example(**{**fields, "topics": tuple(fields["topics"])}) for _, fields in pairs]
     return Corpus(examples, [split for split, _ in pairs], json.loads(files))
-
-
-def _write(path: Path, value: Any) -> None:
-    """Written beside and renamed: a kill leaves the old file or the new one."""
-    partial = path.with_name(f"{path.name}.tmp")
-    partial.write_text(json.dumps(value, indent=1), encoding="utf-8")
-    partial.replace(path)
 
 
 def _in_own_process(args: argparse.Namespace, method: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from models.errors import CheckpointError, DataError
 from models.graph import channel_ranges, lean, reads, smooth
 from models.registry import CHECKPOINTS, CONFIG
-from models.runs import RUN, files_seen, phase_before, phases
+from models.runs import files_seen, phases, run_of
 
 OPSET: Final = 18
 OUTPUTS: Final = ("sentiment_logits", "topic_logits", "primary_logits")
@@ -64,13 +64,13 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export; 0 when the file is written."""
-    from models.train import load_corpus
+    from models.corpus import load_corpus
 
-    run = phase_before(str(args.model))
+    made_by = run_of(args.model)
     further = {"train": args.further, "dev": args.calibrate_on, "random": args.measure_on}
-    corpus = load_corpus(args.data, args.exclude, run["arguments"].get("limit") if run else None, further)
-    if args.version and run:
-        check_files(run["files"], corpus.files)
+    corpus = load_corpus(args.data, args.exclude, made_by["arguments"].get("limit") if made_by else None, further)
+    if args.version and made_by:
+        check_files(made_by["files"], corpus.files)
     if args.version:
         from models.release import release
 
@@ -94,7 +94,7 @@ def check_files(learnt: Sequence[Mapping[str, Any]], given: Sequence[Mapping[str
 
     What is held out depends on all of them: with others, rows that were learnt from would count as held out.
     """
-    from models.train import LEARNT_ONLY, is_labelled
+    from models.corpus import LEARNT_ONLY, is_labelled
 
     there = {file["name"]: file["sha256"] for file in given}
     for file in learnt:
@@ -118,11 +118,11 @@ class Origin:
 
 def origin_of(folder: Path) -> Origin:
     """What `models train` wrote of the run beside the network; little for a network that came without it."""
-    path = folder / RUN
-    if not path.is_file():
+    described = run_of(folder)
+    if described is None:
         return Origin("unknown", {}, [])
-    described = json.loads(path.read_text(encoding="utf-8"))
-    training = {key: described[key] for key in ("arguments", "seconds", "trainable_parameters") if key in described}
+    told = ("arguments", "seconds", "trainable_parameters")
+    training = {key: described[key] for key in told if described.get(key) is not None}
     training["before"] = [{key: one[key] for key in ("arguments", "seconds")} for one in phases(described)[1:]]
     return Origin(str(phases(described)[-1]["arguments"]["base"]), training, list(files_seen(described).values()))
 

@@ -306,9 +306,7 @@ def load_whole(folder: str | Path, config: HeadwindConfig, new_heads: Collection
     )
     model, told = loaded
     fresh = tuple(f"auxiliary.{name}." for name in new_heads)
-    wrong = sorted(
-        [key for key in told["missing_keys"] if not key.startswith(fresh)] if fresh else told["missing_keys"]
-    )
+    wrong = sorted(key for key in told["missing_keys"] if not key.startswith(fresh))
     wrong += sorted(told["unexpected_keys"])
     if wrong:
         raise ModelError(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from models.errors import ModelError
+from models.registry import MANIFEST
 
 RUN: Final = "run.json"
 """Arguments, files and earlier phases; from the start, and with the figures beside the final network."""
@@ -64,13 +65,18 @@ def checkpoint_to_resume(args: argparse.Namespace, told: Mapping[str, Any]) -> s
     return str(whole[-1])
 
 
-def phase_before(base: str) -> dict[str, Any] | None:
-    """What an earlier run says of itself, when this one began with its network: a card names all that was seen."""
-    path, shipped = Path(base) / RUN, Path(base) / "manifest.json"
-    stopped, progress = Path(base).parent / RUN, Path(base).parent / PROGRESS
+def run_of(network: str | Path) -> dict[str, Any] | None:
+    """What the run that made a network says of itself: arguments, files, seconds and the runs before it.
+
+    network: its folder, a checkpoint of a run that was stopped, or a shipped one. None where nothing is written down:
+    a pretrained encoder. A card names all that was seen, so a run that begins with a network keeps this.
+    """
+    folder = Path(network)
+    path, shipped = folder / RUN, folder / MANIFEST
+    stopped, progress = folder.parent / RUN, folder.parent / PROGRESS
     if path.is_file():
         said = json.loads(path.read_text(encoding="utf-8"))
-        return {key: said.get(key) for key in ("arguments", "files", "seconds", "before")}
+        return {key: said.get(key) for key in ("arguments", "files", "seconds", "trainable_parameters", "before")}
     if stopped.is_file() and progress.is_file():
         said = json.loads(stopped.read_text(encoding="utf-8"))
         seconds = json.loads(progress.read_text(encoding="utf-8"))["elapsed"]
@@ -109,5 +115,8 @@ def plain(value: Any) -> Any:
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
-def write(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+def write(path: Path, content: Any) -> None:
+    """As JSON, beside and renamed: a kill leaves the old file or the new one."""
+    partial = path.with_name(f"{path.name}.tmp")
+    partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    partial.replace(path)

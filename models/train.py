@@ -1,7 +1,7 @@
 """`python -m models train`: from labelled files to a checkpoint folder that the export and the evaluation read.
 
-Every file is read and checked before anything is trained. The run's folder keeps checkpoints, logs and the splits;
-a killed run continues with `--resume` from its last checkpoint, on the same batches.
+Every file is read and checked before anything is trained. The run's folder keeps checkpoints, logs and what was read
+with which options; a killed run continues with `--resume` from its last checkpoint, on the same batches.
 """
 
 from __future__ import annotations
@@ -9,33 +9,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from models.annotations import read_annotations, title_id
-from models.dataset import (
-    UNLABELLED,
-    Example,
-    check_classes,
-    file_sha256,
-    load_file,
-    load_unlabelled,
-    normalise,
-    source_of,
-)
+from models.corpus import Corpus, further_files, load_corpus, unlabelled_rows
+from models.dataset import UNLABELLED, Example, load_unlabelled
 from models.errors import DataError, ModelError
 from models.labels import SENTIMENTS
 from models.lessons import lessons
-from models.runs import RUN, check_options, checkpoint_to_resume, phase_before, plain, write
-from models.sources import Source
+from models.runs import RUN, check_options, checkpoint_to_resume, plain, run_of, write
 
-LABELLED: Final = "sentiment and topics"
-LEARNT_ONLY: Final = "sentiment and topics, training only"
-OWN_HEAD: Final = "auxiliary head"
 METHODS: Final = ("full", "frozen", "lora", "adalora", "prefix", "adapter")
 
 
@@ -113,112 +98,6 @@ def add_parser(subparsers: Any) -> None:
     add("--resume", action="store_true", help="continue the run in --output from its last checkpoint")
     add("--seed", type=int, default=17)
     parser.set_defaults(run=run)
-
-
-def unlabelled_rows(files: Mapping[Path, list[Example]], corpus: Corpus) -> list[Example]:
-    """Rows of these files without the stories that are held out in `corpus`, or the texts labelled there already."""
-    from models.splits import apart_from
-
-    if not files:
-        return []
-    labelled = {normalise(example.text) for example in corpus.examples}
-    # Some titles of the archives are what checkpoints are calibrated and measured on.
-    measured = {title for title, label in read_annotations().items() if label.part != "train"}
-    rows = {normalise(row.text): row for read in files.values() for row in read}
-    fresh = [row for text, row in rows.items() if text not in labelled and title_id(row.text) not in measured]
-    return apart_from(fresh, corpus.held_out())
-
-
-@dataclass(frozen=True, slots=True)
-class Corpus:
-    """Checked examples of a run with their splits and, per file, name, licence, rows and hash."""
-
-    examples: list[Example]
-    splits: list[str]
-    files: list[dict[str, Any]]
-
-    def part(self, split: str, product_only: bool = False) -> list[Example]:
-        return [
-            example
-            for example, where in zip(self.examples, self.splits, strict=True)
-            if where == split and (not product_only or example.auxiliary is None)
-        ]
-
-    def apart(self, split: str) -> list[Example]:
-        """What stands in any other part."""
-        return [example for example, where in zip(self.examples, self.splits, strict=True) if where != split]
-
-    def held_out(self) -> list[Example]:
-        return self.apart("train")
-
-
-def load_corpus(
-    paths: list[Path],
-    exclude: list[str],
-    limit: int | None = None,
-    further: Mapping[str, Sequence[Path]] | None = None,
-) -> Corpus:
-    """Read, check and split every file. Raises DataError before anything is used.
-
-    further: part -> files in the product's convention that join this part whole, without the rows whose story stands
-    in another part (for train: a held-out one). They move no row of the others.
-    """
-    from models.splits import apart_from, assign_splits
-
-    known = {path.name.split(".")[0] for path in paths}
-    unknown = [name for name in exclude if name not in known]
-    if unknown:
-        raise DataError(f"--exclude {unknown[0]}: no such file among --data ({', '.join(sorted(known))})")
-    examples: list[Example] = []
-    files = []
-    product_names = []
-    for path in paths:
-        name = path.name.split(".")[0]
-        if name in exclude:
-            continue
-        found = load_file(path)
-        if not found:
-            raise DataError(f"{path}: no row of the file can be used")
-        check_classes(path, found)
-        if limit is not None and limit < len(found):
-            # Files are often sorted by label: a trial takes a random part, always the same one.
-            found = random.Random(0).sample(found, limit)
-        auxiliary = found[0].auxiliary is not None
-        if not auxiliary:
-            product_names.append(name)
-        source = source_of(path, ("label", "topics"))
-        used_for = f"{OWN_HEAD} {source.head}" if auxiliary else LABELLED
-        files.append(_described(path, source, len(found), used_for))
-        examples += found
-    if not examples:
-        raise DataError("--exclude leaves no data")
-    corpus = Corpus(examples, list(assign_splits(examples, product_names)), files)
-    for part, more in (further or {}).items():
-        for path in more:
-            found = load_file(path)
-            check_classes(path, found)
-            rows = apart_from(found, corpus.held_out() if part == "train" else corpus.apart(part))
-            corpus.examples.extend(rows)
-            corpus.splits.extend([part] * len(rows))
-            used_for = LEARNT_ONLY if part == "train" else f"{LABELLED}, {part} only"
-            files.append(_described(path, source_of(path, ("label", "topics")), len(rows), used_for))
-    return corpus
-
-
-def is_labelled(used_for: str) -> bool:
-    """Whether a file of a run's description decides what that run held out, or was learnt from beside that."""
-    return used_for in (LABELLED, LEARNT_ONLY) or used_for.startswith(OWN_HEAD)
-
-
-def _described(path: Path, source: Source, rows: int, used_for: str) -> dict[str, Any]:
-    name = path.name.split(".")[0]
-    return {
-        "name": name,
-        "licence": source.licence,
-        "rows": rows,
-        "sha256": file_sha256(path),
-        "used_for": used_for,
-    }
 
 
 def run(args: argparse.Namespace) -> int:
@@ -301,7 +180,8 @@ def _continued(args: argparse.Namespace, heads: Mapping[str, dict[str, list[str]
     new = []
     for kind, known in (("sentiment", config.auxiliary_sentiment), ("topic", config.auxiliary_topic)):
         for name, labels in heads[kind].items():
-            if known.setdefault(name, labels) is labels:
+            if name not in known:
+                known[name] = labels
                 new.append(name)
             elif known[name] != labels:
                 raise ModelError(f"{args.base}: its head {name} has other labels than the data")
@@ -356,8 +236,8 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
     archives = {path: load_unlabelled(path) for path in args.unlabelled}
     told = {
         "arguments": {key: plain(value) for key, value in vars(args).items() if key not in ("run", "command")},
-        "files": [*corpus.files, *_further_files(archives, args.lessons)],
-        "before": phase_before(args.base),
+        "files": [*corpus.files, *further_files(archives, args.lessons)],
+        "before": run_of(args.base),
     }
     last = checkpoint_to_resume(args, told)
     shares = parse_shares(args.share)
@@ -468,25 +348,6 @@ def train(args: argparse.Namespace, corpus: Corpus) -> Path:
     }
     write(final / RUN, told | finished)
     return final
-
-
-def _further_files(archives: Mapping[Path, list[Example]], with_lessons: bool) -> list[dict[str, Any]]:
-    """What a run read beside the labelled files, as `Corpus.files` says it."""
-    found = [
-        {
-            "name": path.name.split(".")[0],
-            "licence": "of its publishers",
-            "rows": len(rows),
-            "sha256": file_sha256(path),
-            "used_for": "texts without labels",
-        }
-        for path, rows in archives.items()
-    ]
-    if with_lessons:
-        path = Path(__file__).with_name("lessons.py")
-        said = {"name": "lessons", "licence": "of this project", "rows": len(lessons()), "sha256": file_sha256(path)}
-        found.append({**said, "used_for": "sentiment"})
-    return found
 
 
 def save_network(model: Any, tokenizer: Any, folder: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from models.__main__ import main
 from models.compare import ROWS, SAMPLE, draw, read_sample
-from models.train import load_corpus
+from models.corpus import load_corpus
 from tests.models.tiny_data import base_folder, foreign_file, product_file
 
 Compare = Callable[..., int]

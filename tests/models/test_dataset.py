@@ -9,13 +9,13 @@ import pytest
 
 from models.backend import LEAD_LENGTH, join_title_and_summary
 from models.batches import draw_rounds, order_by_length, targets_of
+from models.corpus import load_corpus
 from models.dataset import Example, check_classes, clean_text, load_file, load_unlabelled
 from models.errors import DataError
 from models.labels import TOPICS
 from models.network import IGNORE
 from models.sources import SOURCES, heads_of
 from models.splits import assign_splits, story_ids
-from models.train import load_corpus
 
 HEADER = "text,sentiment,topics\n"
 GOOD = (

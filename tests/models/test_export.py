@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from models.calibrate import Calibration
+from models.corpus import load_corpus
 from models.errors import DataError
 from models.export import Origin, agreement, export_fp32, export_int8, token_ids
 from models.onnx_backend import open_session
 from models.predict_fp32 import product_logits
 from models.registry import verify
 from models.release import release
-from models.train import load_corpus
 from tests.models.tiny_checkpoint import SENTENCES
 from tests.models.tiny_data import foreign_file, product_file
 
