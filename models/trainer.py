@@ -57,7 +57,7 @@ class Budget(TrainerCallback):
             control.should_training_stop = True
             # The last steps have the lowest rate and are the best: early stopping must see them too.
             control.should_save = True
-            control.should_evaluate = bool(args.load_best_model_at_end)
+            control.should_evaluate = control.should_evaluate or bool(args.load_best_model_at_end)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.is_world_process_zero:

@@ -20,7 +20,9 @@ def two(tiny: Path, tmp_path: Path) -> list[Path]:
     folders = [tmp_path / name / "final" for name in ("first", "second")]
     for folder in folders:
         shutil.copytree(tiny, folder)
-        (folder / "run.json").write_text(json.dumps({"arguments": {"base": "tiny"}}), "utf-8")
+        read = [{"name": name, "sha256": "0"} for name in ("headlines", f"read by {folder.parent.name}")]
+        (folder / "run.json").write_text(json.dumps({"arguments": {"base": "tiny"}, "files": read}), "utf-8")
+        (folder / "manifest.json").write_text("{}", "utf-8")
     moved = {name: tensor + 1 for name, tensor in load_file(folders[1] / "model.safetensors").items()}
     save_file(moved, folders[1] / "model.safetensors", metadata={"format": "pt"})
     return folders
@@ -36,6 +38,9 @@ def test_the_mean_lies_between_and_is_a_network_that_opens(two: list[Path], tmp_
     HeadwindModel.from_pretrained(out)
     said = json.loads((out / "run.json").read_text("utf-8"))
     assert said["arguments"]["averaged"] == ["0.75 of first", "0.25 of second"]
+    assert {file["name"] for file in said["files"]} == {"headlines", "read by first", "read by second"}
+    assert (out / "config.json").is_file()
+    assert not (out / "manifest.json").exists(), "a manifest is of the weights that it was written with"
 
 
 def test_weights_that_do_not_make_one_and_other_shapes_are_refused(

@@ -75,6 +75,16 @@ def test_a_convention_is_read_from_a_file_of_any_name(tmp_path: Path) -> None:
         load_convention(path, "silver")
 
 
+def test_a_post_of_links_alone_is_passed_over_and_an_empty_one_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "posts.csv"
+    path.write_text("text,label\n$ACME rises,positive\nhttps://t.co/abc,neutral\n", encoding="utf-8")
+    examples, _ = load_convention(path, "twitter_financial_news_sentiment")
+    assert [example.text for example in examples] == ["$ACME rises"]
+    path.write_text("text,label\n$ACME rises,positive\n ,neutral\n", encoding="utf-8")
+    with pytest.raises(DataError, match="line 3, column text: empty"):
+        load_convention(path, "twitter_financial_news_sentiment")
+
+
 def test_a_convention_is_sliced_by_agreement(tmp_path: Path) -> None:
     examples, labels = load_convention(foreign_file(tmp_path), "financial_phrasebank")
     shares = np.eye(3)[[example.auxiliary for example in examples for _ in range(4)]]

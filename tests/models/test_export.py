@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.__main__ import main
 from models.calibrate import Calibration
-from models.corpus import load_corpus
+from models.corpus import Corpus, load_corpus
+from models.dataset import Example
 from models.errors import DataError
 from models.export import Origin, agreement, export_fp32, export_int8, token_ids
 from models.onnx_backend import open_session
 from models.predict_fp32 import product_logits
 from models.registry import verify
-from models.release import release
+from models.release import ENOUGH_TO_FIT, natural_rows, release
 from tests.models.tiny_checkpoint import SENTENCES
 from tests.models.tiny_data import foreign_file, product_file
 
@@ -97,6 +99,24 @@ def test_a_release_is_complete_and_verified(tiny: Path, tmp_path: Path) -> None:
     assert manifest.metrics["natural"]["n"] == 3 + len(natural)
 
 
+def test_a_release_needs_development_rows(tiny: Path, tmp_path: Path) -> None:
+    whole = load_corpus([product_file(tmp_path)], [])
+    learnt = whole.part("train")
+    corpus = Corpus(learnt, ["train"] * len(learnt), whole.files)
+    with pytest.raises(DataError, match="no development rows with sentiment and topics"):
+        release(tiny, "trial-1", tmp_path / "root", corpus, Origin("tiny-bert", {}, []))
+    assert not (tmp_path / "root").exists()
+
+
+def test_the_natural_mix_is_what_was_drawn_at_random_or_all_but_keyword_draws_while_that_is_little() -> None:
+    def row(drawn: str) -> Example:
+        return Example("Mill reopens", "", "headlines", 2, meta={"set": drawn})
+
+    few = [row("general"), row("uncertain"), row("risk")]
+    assert natural_rows(few) == [True, True, False]
+    assert natural_rows(few + [row("general")] * ENOUGH_TO_FIT)[:4] == [True, False, False, True]
+
+
 def test_a_foreign_head_of_a_release_is_measured(tmp_path: Path) -> None:
     corpus = load_corpus([foreign_file(tmp_path), product_file(tmp_path)], [])
     assert {example.source for example in corpus.part("test")} <= {"financial_phrasebank", "headlines"}
@@ -115,3 +135,14 @@ def test_an_export_that_would_hold_out_what_was_learnt_from_is_refused() -> None
         check_files(learnt, [{**learnt[0], "sha256": "x"}, learnt[1]])
     with pytest.raises(DataError, match="--further: more is missing"):
         check_files(learnt, learnt[:1])
+
+
+def test_the_command_refuses_such_an_export(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trained = tmp_path / "final"
+    shutil.copytree(tiny, trained)
+    learnt = [{"name": "headlines", "sha256": "of another file", "used_for": "sentiment and topics"}]
+    (trained / "run.json").write_text(json.dumps({"arguments": {}, "files": learnt}), "utf-8")
+    words = ["export", "--model", str(trained), "--data", str(product_file(tmp_path))]
+    assert main([*words, "--version", "trial-1", "--root", str(tmp_path / "root")]) == 1
+    assert "headlines is another file than what the network learnt from" in capsys.readouterr().err
+    assert not (tmp_path / "root").exists()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from models import methods
 from models.augment import Augmenter
@@ -22,7 +23,7 @@ from models.lessons import lessons
 from models.network import IGNORE, HeadwindModel
 from models.pretrain import mask_tokens
 from models.train import METHODS, add_parser, run
-from models.trainer import layer_groups
+from models.trainer import Budget, HeadwindTrainer, layer_groups
 from tests.models.tiny_data import base_folder, foreign_file, product_file
 
 QUICK = ["--rounds", "1", "--batch-size", "16", "--rank", "2", "--frozen-layers", "1", "--rate", "1e-3"]
@@ -57,13 +58,70 @@ def test_every_method_trains_and_leaves_a_checkpoint(ground: Path, tmp_path: Pat
     assert not [name for name, _ in model.named_parameters() if "lora" in name]
 
 
-@pytest.mark.parametrize("method", ["full", "lora", "adapter"])
-def test_inserted_parts_and_layers_have_rates_of_their_own(ground: Path, method: str) -> None:
-    network = HeadwindModel.from_base(str(ground / "base"), adapter_size=2 if method == "adapter" else 0)
-    groups = layer_groups(methods.apply(network, method, rank=2), 1e-4, 1e-3, 0.5, 0.01)
-    rates = {group["lr"] for group in groups}
-    expected = {"full": {1e-3, 1e-4, 5e-5, 2.5e-5}, "lora": {1e-3, 2e-4}, "adapter": {1e-3, 1e-4, 5e-5, 2.5e-5}}
-    assert rates == expected[method]
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ("full", {"layer.1": 1e-4, "layer.0": 5e-5, "embeddings": 2.5e-5, "pooler": 2.5e-5}),
+        ("lora", {"lora_": 2e-4}),
+        ("adapter", {".adapter.": 1e-3, "layer.1": 1e-4, "layer.0": 5e-5, "embeddings": 2.5e-5}),
+        ("prefix", {"prompt": 1e-3}),
+    ],
+)
+def test_inserted_parts_and_layers_have_rates_of_their_own(
+    ground: Path, method: str, expected: dict[str, float]
+) -> None:
+    network = HeadwindModel.from_base(
+        str(ground / "base"), adapter_size=2 * (method == "adapter"), prompt_size=2 * (method == "prefix")
+    )
+    applied = methods.apply(network, method, rank=2)
+    groups = layer_groups(applied, 1e-4, 1e-3, 0.5, 0.01)
+    rates = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
+    seen = set()
+    for name, parameter in applied.named_parameters():
+        if parameter.requires_grad:
+            part = next((part for part in expected if part in name), "head")
+            assert rates[id(parameter)] == expected.get(part, 1e-3), name
+            seen.add(part)
+    assert seen == {*expected, "head"}
+
+
+def test_the_rate_warms_up_by_steps_and_falls_with_whichever_of_steps_and_clock_is_further(
+    ground: Path, tmp_path: Path
+) -> None:
+    def factors(spent: float) -> list[float]:
+        budget = Budget(tmp_path, 6000.0)
+        budget.before = spent * 6000.0
+        trainer = HeadwindTrainer(
+            model=HeadwindModel.from_base(str(ground / "base")),
+            args=TrainingArguments(str(tmp_path), use_cpu=True, warmup_steps=0.1, learning_rate=1.0, report_to=[]),
+            budget=budget,
+            head_rate=1.0,
+            layer_decay=1.0,
+        )
+        optimizer = trainer.create_optimizer()
+        schedule = trainer.create_scheduler(100, optimizer)
+        found = []
+        for _ in range(100):
+            found.append(schedule.get_last_lr()[0])
+            optimizer.step()
+            schedule.step()
+        return found
+
+    fresh, late, nearly_over = factors(0.0), factors(0.75), factors(0.97)
+    assert fresh[4] == pytest.approx(0.5, abs=0.01) and fresh[60] == pytest.approx(0.4, abs=0.01)
+    assert late[0] == pytest.approx(0.1, abs=0.01) and late[60] == pytest.approx(0.25, abs=0.01)
+    assert late[90] == pytest.approx(0.1, abs=0.01)
+    assert nearly_over[9] == pytest.approx(0.03, abs=0.01), "warming up does not outlast the clock"
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_spent_budget_saves_and_stops_and_cancels_no_score_that_is_due(tmp_path: Path, asked: bool) -> None:
+    budget = Budget(tmp_path, 10.0)
+    budget.before = 11.0
+    control = TrainerControl(should_evaluate=asked)
+    budget.on_step_end(TrainingArguments(str(tmp_path), use_cpu=True), TrainerState(), control)
+    assert control.should_training_stop and control.should_save
+    assert control.should_evaluate is asked
 
 
 def test_training_learns(ground: Path, tmp_path: Path) -> None:
@@ -161,6 +219,16 @@ def test_a_killed_run_goes_on_from_its_checkpoint(ground: Path, tmp_path: Path) 
     (tmp_path / f"checkpoint-{steps[-1]}").rename(tmp_path / "gone")
     assert run(arguments(ground, tmp_path, "--save-every", "5", "--resume")) == 0
     assert (tmp_path / f"checkpoint-{steps[-1]}").exists()
+
+
+def test_a_resumed_run_has_its_masked_language_rounds_behind_it(
+    ground: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--save-every", "5", "--mlm", "0.5")
+    run(arguments(ground, tmp_path, *options))
+    assert "masked language" in capsys.readouterr().err
+    assert run(arguments(ground, tmp_path, *options, "--resume")) == 0
+    assert "masked language" not in capsys.readouterr().err
 
 
 def test_another_run_begins_with_the_checkpoint_of_a_stopped_one_and_names_it(ground: Path, tmp_path: Path) -> None:
