@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 BENCHES = {
     "cpu-score": "bench.scoring",
+    "explain": "bench.explanations",
     "poll": "bench.poll",
     "ingest": "bench.ingest",
     "spike": "bench.spike",
