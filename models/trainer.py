@@ -82,7 +82,7 @@ def layer_groups(
             continue
         if "lora_" in name:
             scale = 2 * rate
-        elif "encoder." not in name or "adapter" in name or "prompt" in name:
+        elif "encoder." not in name or "adapter" in name:
             scale = head_rate
         elif ".layer." in name:
             scale = rate * decay ** (depth - 1 - int(name.split(".layer.")[1].split(".")[0]))
