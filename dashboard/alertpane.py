@@ -138,12 +138,13 @@ def _done(words: Words, kind: str) -> None:
 
 
 def _measure(alert: Alert, words: Words, reads: Reads) -> None:
-    """How many, how many were expected, how unlikely; and the days before as a chart."""
+    """How many and, where a statistic judged it, how many were expected, how unlikely; the days before as a chart."""
     evidence = alert.evidence
-    columns = st.columns(3)
-    columns[0].metric(words("alerts.negative"), f"{evidence.negative:,}", border=True)
-    columns[1].metric(words("alerts.expected"), alertwords.expected(evidence.expected), border=True)
-    columns[2].metric(words("alerts.families"), f"{evidence.families:,}", border=True)
+    figures = [("negative", f"{evidence.negative:,}"), ("families", f"{evidence.families:,}")]
+    if evidence.from_statistic:
+        figures.insert(1, ("expected", alertwords.expected(evidence.expected)))
+    for column, (name, value) in zip(st.columns(len(figures)), figures, strict=True):
+        column.metric(words(f"alerts.{name}"), value, border=True)
     window = timedelta(hours=evidence.window_hours)
     step = DAY if window >= DAY else max(HOUR, window / 2)
     span = Span(start=evidence.window_start - (21 * DAY if step == DAY else 7 * DAY), end=evidence.window_end + window)
@@ -156,21 +157,25 @@ def _measure(alert: Alert, words: Words, reads: Reads) -> None:
         at.astimezone(zone).replace(tzinfo=None)
         for at in (times.floor(evidence.window_start, step), evidence.window_end)
     )
-    per_step = evidence.expected * step / window if evidence.window_hours else None
-    table = shown[["time", "negative", "stories"]].rename(
-        columns={name: words(f"column.{name}") for name in ("time", "negative", "stories")}
-    )
-    widgets.chart(
-        words(
+    title, note, per_step = words("alerts.chart_days"), "", None
+    if evidence.from_statistic:
+        title = words(
             "alerts.chart_title",
             negative=evidence.negative,
             hours=f"{evidence.window_hours:g}",
             expected=alertwords.expected(evidence.expected),
-        ),
+        )
+        note = words("alerts.chance", p=alertwords.chance(evidence.p_value))
+        per_step = evidence.expected * step / window if evidence.window_hours else None
+    table = shown[["time", "negative", "stories"]].rename(
+        columns={name: words(f"column.{name}") for name in ("time", "negative", "stories")}
+    )
+    widgets.chart(
+        title,
         charts.evidence_hours(shown, (inside[0], inside[1]), step, per_step, words),
         table,
         key=f"alerts.chart.{alert.id}",
-        note=words("alerts.chance", p=alertwords.chance(evidence.p_value)),
+        note=note,
     )
     st.html(markup.dim(words("alerts.chart_note", at=times.moment(min(evidence.window_end, context.now()), zone))))
 
@@ -205,7 +210,7 @@ def evidence_facts(evidence: Evidence, words: Words) -> list[tuple[str, str]]:
             f"{times.moment(evidence.window_start, zone)} – {times.moment(evidence.window_end, zone)}",
         ),
         (words("alerts.all_stories"), f"{evidence.stories:,}"),
-        (words("alerts.p_value"), alertwords.chance(evidence.p_value)),
+        *([(words("alerts.p_value"), alertwords.chance(evidence.p_value))] if evidence.from_statistic else []),
         (words("alerts.model"), evidence.model_version),
     ]
     for name, value in baseline.items():

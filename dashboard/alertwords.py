@@ -28,6 +28,16 @@ def chance(p_value: float) -> str:
     return f"{p_value:.3f}" if p_value >= 0.001 else f"{p_value:.1g}" if p_value >= 1e-9 else "<0.000000001"
 
 
+def line(alert: Alert, words: Words) -> str:
+    """A line under an alert's name: its figures, or for a rule without a statistic what kind it is; and since when."""
+    evidence = alert.evidence
+    opened = times.short(alert.opened_at, context.zone())
+    kind = str(evidence.rule.get("kind", ""))
+    if not evidence.from_statistic and words.has(f"kind.{kind}"):
+        return words("now.alert_line_kind", kind=words(f"kind.{kind}"), opened=opened)
+    return words("now.alert_line", negative=evidence.negative, expected=expected(evidence.expected), opened=opened)
+
+
 def summary(alert: Alert, words: Words) -> str:
     """One sentence on what happened; the stored sentence where the evidence holds no figures for one."""
     evidence = alert.evidence

@@ -203,14 +203,7 @@ def _open_alerts(words: Words, alerts: Sequence[Alert]) -> None:
             line = markup.block(
                 f'<span style="color:{colour}" aria-hidden="true">{sign}</span> '
                 + markup.inline(f"{words(f'severity.{alert.severity}')} · {words.series(alert.series)}")
-                + markup.dim(
-                    words(
-                        "now.alert_line",
-                        negative=alert.evidence.negative,
-                        expected=alertwords.expected(alert.evidence.expected),
-                        opened=times.short(alert.opened_at, context.zone()),
-                    )
-                )
+                + markup.dim(alertwords.line(alert, words))
             )
             with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
                 st.html(line, width=210)

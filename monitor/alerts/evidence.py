@@ -101,8 +101,11 @@ def evidence_html(alert: Alert, events: Sequence[AlertEvent] = (), verdicts: Seq
                 ("Window", f"{evidence['window_start']} to {evidence['window_end']}"),
                 ("Stories in the window", data["stories"]),
                 ("Negative stories", data["negative"]),
-                ("Expected", data["expected"]),
-                ("p-value", f"{data['p_value']:.2g}"),
+                *(
+                    [("Expected", data["expected"]), ("p-value", f"{data['p_value']:.2g}")]
+                    if alert.evidence.from_statistic
+                    else []
+                ),
                 ("Publisher families", data["families"]),
                 ("Model version", evidence["model_version"]),
                 ("Assignee", data["assignee"] or "nobody"),

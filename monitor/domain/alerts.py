@@ -70,6 +70,11 @@ class Evidence:
     top: tuple[dict[str, Any], ...] = ()
     baseline: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def from_statistic(self) -> bool:
+        """Whether `expected` and `p_value` were reckoned: other kinds of rule than spike hold fixed numbers there."""
+        return bool(self.rule.get("kind", RuleKind.SPIKE) == RuleKind.SPIKE)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:

@@ -67,3 +67,10 @@ def test_the_json_holds_all_that_is_frozen() -> None:
 
 def test_an_alert_without_stories_or_baseline_still_has_a_page() -> None:
     assert evidence_html(open_alert()).startswith("<!doctype html>")
+
+
+def test_only_a_spike_states_an_expectation_and_a_chance() -> None:
+    spike = open_alert(evidence=replace(evidence(9), rule={"kind": "spike"}))
+    story = open_alert(evidence=replace(evidence(9), rule={"kind": "critical_story"}))
+    assert "<th>Expected</th>" in evidence_html(spike) and "<th>p-value</th>" in evidence_html(spike)
+    assert "<th>Expected</th>" not in evidence_html(story) and "<th>p-value</th>" not in evidence_html(story)

@@ -190,6 +190,10 @@ def test_what_an_alert_rests_on(rule: Rule) -> None:
     proof = replace(evidence(), rule=rule_to_dict(whole), baseline=baseline, model_version="v1")
     facts = [f"{name}: {value}" for name, value in evidence_facts(proof, ZH)]
     assert [fact for fact in facts if english(fact, rule.name, "v1")] == []
+    spike = rule.kind is RuleKind.SPIKE
+    assert (EN("alerts.p_value") in dict(evidence_facts(proof, EN))) is spike, "only a statistic knows a chance"
+    line = alertwords.line(open_alert(evidence=proof), EN)
+    assert ("expected" in line) is spike and (EN(f"kind.{rule.kind}") in line) is not spike
 
 
 def refusals(*calls: Callable[[], object]) -> list[str]:
