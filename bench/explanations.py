@@ -2,10 +2,10 @@
 
     HEADWIND_CORPORA=… python -m bench.explanations [--model V] [--headlines N] [--threads N] [--no-write]
 
-Held-out headlines with their leads, one after another as on the page. Each side explains the same network's predicted
-sentiment; SHAP is its Partition explainer over the words, with its defaults. Deletion test: the three words that a side
-puts first are taken out together, and the predicted sentiment loses so many points of probability; beside it three
-words drawn at random, mean of five draws, never all words of a text.
+Held-out headlines with the leads they have, one after another as on the page. Each side explains the same network's
+predicted sentiment; SHAP is its Partition explainer over the words, with its defaults. Deletion test: the three words
+that a side puts first are taken out together, and the predicted sentiment loses so many points of probability; beside
+it three words drawn at random, mean of five draws, never all words of a text.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def held_out(corpora: Path, count: int) -> list[str]:
-    """Titles with leads of the test part, with words enough to take some out; always the same ones."""
+    """Titles of the test part with the leads they have, of words enough to take some out; always the same ones."""
     corpus = load_corpus([corpora / "headlines" / "headlines.csv"], [])
     texts = [example.joined for example in corpus.part("test") if len(words(example.joined)) >= 2 * TOP]
     return random.Random(3).sample(texts, min(count, len(texts)))
@@ -143,7 +143,7 @@ def write_up(
     lines = [
         "## explain",
         "",
-        f"{len(texts)} held-out headlines with leads (median {count:.0f} words), one after another. "
+        f"{len(texts)} held-out headlines with the leads they have (median {count:.0f} words), one after another. "
         f"Checkpoint {version}. {where}.",
         "",
         f"| side | ms a headline, median | 95th percentile | slower than ours | points lost without its {TOP} words |",

@@ -32,9 +32,8 @@ def line(alert: Alert, words: Words) -> str:
     """A line under an alert's name: its figures, or for a rule without a statistic what kind it is; and since when."""
     evidence = alert.evidence
     opened = times.short(alert.opened_at, context.zone())
-    kind = str(evidence.rule.get("kind", ""))
-    if not evidence.from_statistic and words.has(f"kind.{kind}"):
-        return words("now.alert_line_kind", kind=words(f"kind.{kind}"), opened=opened)
+    if not evidence.from_statistic:
+        return words("now.alert_line_kind", kind=words(f"kind.{evidence.rule['kind']}"), opened=opened)
     return words("now.alert_line", negative=evidence.negative, expected=expected(evidence.expected), opened=opened)
 
 

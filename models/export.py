@@ -117,7 +117,7 @@ class Origin:
 
 
 def origin_of(folder: Path) -> Origin:
-    """What `models train` wrote of the run beside the network; little for a network that came without it."""
+    """What is written down of the run that made the network, see `run_of`; little for one that came without it."""
     described = run_of(folder)
     if described is None:
         return Origin("unknown", {}, [])
