@@ -6,6 +6,7 @@ import gc
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from models.errors import CheckpointError
 from models.process_backend import ProcessClassifier
 from monitor import keeping
 from monitor.app import App, open_app
-from monitor.domain import AlertState, Entity
+from monitor.domain import AlertState, Entity, Transition, TransitionKind
 from monitor.errors import StoreError, UploadError
 from monitor.people import Person
 from monitor.settings import load_settings
@@ -166,6 +167,26 @@ def test_a_silence_is_planned_ahead(desk: App, open_page: Open) -> None:
     [silence] = desk.store.silences()
     assert silence.start.astimezone(context.zone()).replace(tzinfo=None) == begin
     assert silence.end - silence.start == timedelta(hours=1)
+
+
+def test_an_alert_that_no_statistic_judged_states_no_expectation_and_no_chance(desk: App, open_page: Open) -> None:
+    spike = next(alert for alert in desk.store.alerts([AlertState.OPEN]) if alert.rule == "negative-spike")
+    fixed = replace(spike.evidence, rule={"kind": "critical_story"}, expected=0.0, p_value=1.0, negative=1)
+    opened = Transition(
+        kind=TransitionKind.OPEN,
+        rule="critical-story",
+        series=spike.series,
+        severity=spike.severity,
+        at=spike.opened_at,
+        summary="1 story",
+        evidence=fixed,
+    )
+    [number] = desk.store.apply_transitions([opened], [], spike.opened_at)
+    for alert, states in ((spike.id, True), (number, False)):
+        page = open_page("alerts", alert=str(alert))
+        assert (words("alerts.expected") in [metric.label for metric in page.metric]) is states
+        assert ("Chance of as many" in html(page)) is states
+    assert "Critical story · " in html(open_page("now"))
 
 
 # ── Score text ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -235,6 +235,7 @@ def test_another_run_begins_with_the_checkpoint_of_a_stopped_one_and_names_it(gr
     run(arguments(ground, tmp_path / "first", "--save-every", "5"))
     shutil.rmtree(tmp_path / "first" / "final")
     checkpoint = next((tmp_path / "first").glob("checkpoint-*"))
+    assert origin_of(checkpoint).training["arguments"]["output"] == "first", "also when it is exported as it is"
     run(arguments(ground, tmp_path / "next", "--minutes", "0.01", "--base", str(checkpoint)))
     [before] = origin_of(tmp_path / "next" / "final").training["before"]
     assert before["arguments"]["output"] == "first" and before["seconds"] > 0
